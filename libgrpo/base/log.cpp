@@ -1,0 +1,14 @@
+#include "libgrpo/base/log.hpp"
+
+#include <mutex>
+
+namespace grpo {
+
+void Log::emit(LogLevel level, std::string_view text) const {
+  static std::mutex one_at_a_time;
+  if (!sink_) return;
+  const std::lock_guard lock(one_at_a_time);
+  sink_(level, text);
+}
+
+}  // namespace grpo
