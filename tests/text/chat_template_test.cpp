@@ -1,0 +1,409 @@
+#include "libgrpo/text/chat_template.hpp"
+
+#include "libgrpo/base/error.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using grpo::ChatTemplate;
+using grpo::Message;
+using Json = nlohmann::ordered_json;
+
+/// Rendered with one user message and these further variables.
+std::string render(const std::string& source, const std::string& extra = {}) {
+  ChatTemplate::Options options;
+  options.extra_json = extra;
+  return ChatTemplate(source).render({{"user", "hi"}}, options);
+}
+
+/// What the Error{data} says; "" if there is none.
+std::string complaint(const std::string& source, const std::string& extra = {}) {
+  try {
+    static_cast<void>(render(source, extra));
+  } catch (const grpo::Error& error) {
+    CHECK(error.kind() == grpo::ErrorKind::data);
+    return error.what();
+  }
+  return "";
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+class Folder {
+ public:
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("grpo_chat_template_" + std::to_string(count_++) + "_" +
+               std::to_string(std::hash<std::thread::id>()(std::this_thread::get_id())))) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  static inline int count_ = 0;
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("templates render as transformers renders them", "[chat_template][oracle]") {
+  std::ifstream file("tests/oracle/templates.json");
+  REQUIRE(file);
+  const Json oracle = Json::parse(file);
+  std::size_t count = 0;
+  for (const Json& one : oracle["cases"]) {
+    const Json& t = one["template"];
+    const std::string source =
+        (t.is_number() ? oracle["templates"][t.get<std::size_t>()]["source"] : t).get<std::string>();
+    const std::string messages = oracle["conversations"][one["messages"].get<std::size_t>()].dump();
+    ChatTemplate::Options options;
+    options.add_generation_prompt = one["add_generation_prompt"].get<bool>();
+    options.bos_token = oracle["bos_token"].get<std::string>();
+    options.eos_token = oracle["eos_token"].get<std::string>();
+    options.extra_json = oracle["extras"][one["extra"].get<std::size_t>()].dump();
+    INFO("case " << count << "\n" << source << "\nmessages " << messages << "\nwhy " << one["why"]);
+    ++count;
+    if (one["expected"].is_null()) {
+      CHECK_THROWS_AS(ChatTemplate(source).render_json(messages, options), grpo::Error);
+      continue;
+    }
+    std::string rendered;
+    CHECK_NOTHROW(rendered = ChatTemplate(source).render_json(messages, options));
+    CHECK(rendered == one["expected"].get<std::string>());
+  }
+  CHECK(count > 1000);
+}
+
+TEST_CASE("SmolLM2's own template renders as jinja2 renders it", "[chat_template][model]") {
+  const std::filesystem::path model = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!std::filesystem::exists(model)) {
+    WARN("skipped: " << model << " is not there; tests/run.sh installs it");
+    return;
+  }
+  const auto source = grpo::find_chat_template(model);
+  REQUIRE(source.has_value());
+  const ChatTemplate chat(*source, model.string());
+  CHECK(chat.source() == *source);
+  ChatTemplate::Options options;
+  options.bos_token = "<|im_start|>";
+  options.eos_token = "<|im_end|>";
+  const Message question{"user", "What is 7 + 5?"};
+  CHECK(chat.render({{"system", "Be terse."}, question}, options) ==
+        "<|im_start|>system\nBe terse.<|im_end|>\n<|im_start|>user\nWhat is 7 + 5?<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(chat.render({question}, options) ==
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nWhat is 7 + 5?<|im_end|>\n<|im_start|>assistant\n");
+  options.add_generation_prompt = false;
+  CHECK(chat.render({{"system", "Be terse."}, question}, options) ==
+        "<|im_start|>system\nBe terse.<|im_end|>\n<|im_start|>user\nWhat is 7 + 5?<|im_end|>\n");
+}
+
+TEST_CASE("a model's template is found where it keeps it", "[chat_template]") {
+  const Folder folder;
+  CHECK_FALSE(grpo::find_chat_template(folder.path()).has_value());
+  folder.write("tokenizer_config.json", R"({"eos_token": "x"})");
+  CHECK_FALSE(grpo::find_chat_template(folder.path()).has_value());
+  folder.write("tokenizer_config.json", R"({"chat_template": null})");
+  CHECK_FALSE(grpo::find_chat_template(folder.path()).has_value());
+  folder.write("tokenizer_config.json", R"({"chat_template": "{{ 1 }}\n"})");
+  CHECK(grpo::find_chat_template(folder.path()) == "{{ 1 }}\n");
+  folder.write("tokenizer_config.json",
+               R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
+  CHECK(grpo::find_chat_template(folder.path()) == "d");
+  folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "t"}]})");
+  CHECK_THROWS_WITH(grpo::find_chat_template(folder.path()),
+                    Catch::Contains("\"default\"") && Catch::Contains("tool_use"));
+  for (const char* bad : {R"({"chat_template": 3})", R"({"chat_template": [3]})", "[]", "{\"chat_template\": \"", ""}) {
+    folder.write("tokenizer_config.json", bad);
+    CHECK_THROWS_WITH(grpo::find_chat_template(folder.path()), Catch::Contains("tokenizer_config.json"));
+  }
+  folder.write("chat_template.jinja", "from the file");
+  CHECK(grpo::find_chat_template(folder.path()) == "from the file");
+  CHECK_THROWS_AS(grpo::find_chat_template(folder.path() / "absent"), grpo::Error);
+  folder.write("broken.gguf", "GGUFxxxx");
+  CHECK_THROWS_AS(grpo::find_chat_template(folder.path() / "broken.gguf"), grpo::Error);
+}
+
+TEST_CASE("variables are those that transformers passes", "[chat_template]") {
+  CHECK(render("{{ tools is none }} {{ documents is none }} {{ bos_token is defined }} {{ add_generation_prompt }}") ==
+        "True True False True");
+  ChatTemplate::Options options;
+  options.bos_token = "<s>";
+  options.eos_token = "</s>";
+  options.extra_json = R"({"enable_thinking": false, "eos_token": "E"})";
+  CHECK(ChatTemplate("{{ bos_token }}{{ enable_thinking }}{{ eos_token }}").render(std::vector<Message>{}, options) ==
+        "<s>FalseE");
+  CHECK_THAT(complaint("x", "[1]"), Catch::Contains("JSON object"));
+  CHECK_THAT(complaint("x", "{\"a\": "), Catch::Contains("not valid JSON"));
+  CHECK_THAT(complaint("x", R"({"messages": []})"), Catch::Contains("'messages'"));
+  CHECK_THAT(complaint("x", R"({"n": 9223372036854775808})"), Catch::Contains("64 bits"));
+  CHECK_THAT(complaint("x", R"({"n": 100000000000000000000})"), Catch::Contains("64 bits"));
+  const ChatTemplate chat("{{ messages }}");
+  for (const char* bad : {"", "{}", "[1]", "[{]", "\"text\""}) CHECK_THROWS_AS(chat.render_json(bad, {}), grpo::Error);
+}
+
+TEST_CASE("bytes that are no UTF-8 become U+FFFD, and lengths count characters", "[chat_template]") {
+  const ChatTemplate chat(
+      "{{ messages[0].content | length }} {{ messages[0].content[1] }} {{ messages[0].content | tojson }}");
+  CHECK(chat.render({{"user", "a\xFF\xC3z\xF0\x9F\x98\x80"}}, {}) == "5 \uFFFD \"a\uFFFD\uFFFDz\U0001F600\"");
+  CHECK_THROWS_WITH(ChatTemplate("ab\xC0\x80"), Catch::Contains("UTF-8 at byte 2"));
+}
+
+TEST_CASE("strftime_now formats the local time", "[chat_template]") {
+  const std::string year = render("{{ strftime_now('%Y') }}");
+  CHECK(year.size() == 4);
+  CHECK(std::stoi(year) >= 2024);
+  CHECK(render("{{ strftime_now('') }}") == "");
+  CHECK(render("{{ strftime_now('%d %b %Y') | length }}") == "11");
+  CHECK_THAT(complaint("{{ strftime_now(3) }}"), Catch::Contains("needs a string"));
+}
+
+TEST_CASE("a refusal shows template, line and expression", "[chat_template]") {
+  const std::string text = complaint("a\nb\n{% for m in messages %}\n  {{ m.role + m.none }}\n{% endfor %}");
+  CHECK_THAT(text, Catch::Contains("chat template, line 4, in `m.role + m.none`"));
+  CHECK_THAT(text, Catch::Contains("has no attribute 'none'"));
+  CHECK_THAT(complaint("\n{{ raise_exception('Roles must alternate') }}"),
+             Catch::Contains("line 2") && Catch::Contains("Roles must alternate"));
+  CHECK_THAT(complaint("{% if x %}\n\n{{ y }}"), Catch::Contains("line 3") && Catch::Contains("endif"));
+  CHECK_THAT(complaint("ok\n{{ 1 +* 2 }} more"), Catch::Contains("line 2") && Catch::Contains("1 +* 2"));
+  CHECK_THAT(complaint("{% frobnicate %}"), Catch::Contains("'frobnicate'"));
+  CHECK_THAT(complaint("{{ 1 | frobnicate }}"), Catch::Contains("unknown or unsupported filter 'frobnicate'"));
+  CHECK_THAT(complaint("{{ 1 is frobnicated }}"), Catch::Contains("unknown or unsupported test 'frobnicated'"));
+  CHECK_THROWS_WITH(ChatTemplate("{{", "models/x"), Catch::StartsWith("models/x, line 1"));
+}
+
+TEST_CASE("text that does not parse is refused", "[chat_template]") {
+  for (const char* bad : {"{{",
+                          "{%",
+                          "{#",
+                          "{{ }}",
+                          "{% %}",
+                          "{{ 1",
+                          "{{ 1 %}",
+                          "{% if %}x{% endif %}",
+                          "{% if 1 %}",
+                          "{% for x %}{% endfor %}",
+                          "{% for x in %}{% endfor %}",
+                          "{% endfor %}",
+                          "{% set %}",
+                          "{% set 1 = 2 %}",
+                          "{% set a.b.c = 2 %}",
+                          "{{ 'abc }}",
+                          "{{ \"\\x1\" }}",
+                          "{{ '\\ud800' }}",
+                          "{{ a b }}",
+                          "{{ (1 }}",
+                          "{{ [1) }}",
+                          "{{ {1} }}",
+                          "{{ f(a=1, 2) }}",
+                          "{{ x is }}",
+                          "{{ x | }}",
+                          "{{ x. }}",
+                          "{{ 007 }}",
+                          "{{ 9223372036854775808 }}",
+                          "{% break %}",
+                          "{% for x in y %}{% macro m() %}{% break %}{% endmacro %}{% endfor %}",
+                          "{% macro m(a=1, b) %}{% endmacro %}",
+                          "{% raw %}",
+                          "{% include 'x' %}",
+                          "{% extends 'x' %}",
+                          "{% import 'x' as y %}",
+                          "{% block b %}{% endblock %}",
+                          "{% for x in y recursive %}{% endfor %}",
+                          "{{ $ }}",
+                          "{{ a ! b }}",
+                          "{{ none = 1 }}",
+                          "{% set true = 1 %}"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(ChatTemplate(bad), grpo::Error);
+  }
+  CHECK(render("{ } {x} %} }} #} {") == "{ } {x} %} }} #} {");
+  CHECK(render("") == "");
+}
+
+TEST_CASE("the sandbox forbids what it forbids in Python", "[chat_template]") {
+  for (const char* bad :
+       {"{{ [1].append(2) }}", "{{ {}.update({}) }}", "{{ {'a': 1}.pop('a') }}", "{{ ''.__class__.__mro__ }}",
+        "{{ messages.sort() }}", "{{ messages.__len__() }}", "{% set x.y = 1 %}", "{% set messages.y = 1 %}",
+        "{% set ns = namespace(_a=1) %}", "{% set ns = namespace() %}{% set ns._a = 1 %}", "{{ ''.format_map({}) }}"}) {
+    INFO(bad);
+    CHECK_FALSE(complaint(bad).empty());
+  }
+  CHECK(render("{{ [1].append is defined }}{{ ''.__class__ is defined }}") == "FalseFalse");
+}
+
+TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]") {
+  struct Hostile {
+    std::string source;
+    std::string complaint;
+  };
+  const std::string nested_loops =
+      "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% "
+      "endfor %}";
+  const std::string double_it =
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}{% set ns.x = ns.x ";
+  const std::string fold = "{% set ns = namespace(x=[]) %}{% for i in range(";
+  const std::vector<Hostile> all = {
+      {repeated("x", (1 << 20) + 1), "above the limit"},
+      {"{{ " + repeated("(", 100'000) + "1", "nested deeper"},
+      {"{{ " + repeated("[", 5000) + repeated("]", 5000) + " }}", "nested deeper"},
+      {"{{ " + repeated("not ", 5000) + "1 }}", "nested deeper"},
+      {"{{ " + repeated("-", 5000) + "1 }}", "nested deeper"},
+      {"{{ 1" + repeated(" if 1 else 1", 5000) + " }}", "nested deeper"},
+      {"{{ 1" + repeated("+1", 5000) + " }}", "more than 200 levels"},
+      {"{{ 1" + repeated("|abs", 5000) + " }}", "more than 200 levels"},
+      {"{{ x" + repeated(".x", 5000) + " }}", "more than 200 levels"},
+      {"{{ x" + repeated("[0]", 5000) + " }}", "more than 200 levels"},
+      {"{{ x" + repeated("()", 5000) + " }}", "more than 200 levels"},
+      {repeated("{% if 1 %}", 5000), "nested deeper"},
+      {repeated("{% for x in [1] %}", 200) + repeated("{% endfor %}", 200), "nested deeper"},
+      {"{% set " + repeated("(", 5000) + "a" + repeated(")", 5000) + " = 1 %}", "nested deeper"},
+      {nested_loops, "steps"},
+      {"{% for a in range(99999) %}{% for b in range(99999) %}{{ "
+       "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' }}"
+       "{% endfor %}{% endfor %}",
+       "rendered text"},
+      {"{{ 'a' * 10**9 }}", "above the limit"},
+      {"{{ [0] * 10**9 }}", "above the limit"},
+      {"{{ 'a' * 10**19 }}", "overflow"},
+      {double_it + "~ ns.x %}{% endfor %}", "above the limit"},
+      {double_it + "+ ns.x %}{% endfor %}", "above the limit"},
+      {double_it + "| replace('a', 'aa') %}{% endfor %}", "above the limit"},
+      {double_it + "| replace('', 'aaaa') %}{% endfor %}", "above the limit"},
+      {double_it + "| tojson | tojson %}{% endfor %}", "above the limit"},
+      {double_it + "| list | join('aaaa') %}{% endfor %}", "above the limit"},
+      {double_it + "| escape | string | indent(1000, true) %}{% endfor %}{{ ns.x * 9999 }}", "above the limit"},
+      {"{{ range(10**9) | length }}", "more than 100000 items"},
+      {"{{ range(-10**18, 10**18) | length }}", "more than 100000 items"},
+      {"{{ range(0, 10, 0) }}", "zero"},
+      {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro calls nested deeper"},
+      {"{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}", "nested deeper"},
+      {"{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(50) }}", "steps"},
+      {fold + "9999) %}{% set ns.x = [ns.x] %}{% endfor %}", "nested deeper"},
+      {fold + "9999) %}{% set ns.x = {'a': ns.x} %}{% endfor %}", "nested deeper"},
+      {fold + "9999) %}{% set ns.x = (ns.x, ns.x).count %}{% endfor %}", "nested deeper"},
+      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "steps"},
+      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}", "steps"},
+      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{% set a = ns.x %}" + fold +
+           "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ a == ns.x }}",
+       "steps"},
+      {"{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "contains itself"},
+      {"{% set ns = namespace() %}{% set ns.me = [ns] %}{{ ns.me | tojson }}", "Namespace"},
+      {"{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = ns.x + ['aaaa'] %}{% endfor %}",
+       "values of more"},
+      {"{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{% set b = a ~ i %}{% endfor %}", "values of more"},
+      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 4999999 ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor "
+       "%}",
+       "steps"},
+      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}{% for i in range(99999) %}{{ a == b }}{% endfor %}",
+       "steps"},
+      {"{% set a = ('a' * 200000).split('a') | list %}{% for i in range(99999) %}{{ a | sort | length }}{% endfor %}",
+       "above the limit"},
+      {"{{ 'x'.center(10**12) }}", "above the limit"},
+      {"{{ '%1000000000d' % 1 }}", "above the limit"},
+      {"{{ 2 ** 63 }}", "overflow"},
+      {"{{ -9223372036854775807 - 2 }}", "overflow"},
+      {"{{ (-9223372036854775807 - 1) // -1 }}", "overflow"},
+      {"{{ 1 / 0 }}", "zero"},
+      {"{{ 1 % 0 }}", "zero"},
+      {"{{ 'abc'[::0] }}", "zero"},
+      {"{{ strftime_now('%9999999Y') * 1 }}{{ 0 / 0 }}", "zero"},
+      {"{{ strftime_now('%Y' * 5000) }}", "too long"},
+  };
+  for (const Hostile& one : all) {
+    INFO(one.source.substr(0, 200));
+    const auto start = std::chrono::steady_clock::now();
+    const std::string text = complaint(one.source);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    CHECK_THAT(text, Catch::Contains(one.complaint));
+    CHECK(text.size() < 2000);
+    CHECK(took.count() < 60);  // generous: a sanitizer build on a busy machine
+  }
+}
+
+TEST_CASE("objects that hold each other are freed", "[chat_template][hostile]") {
+  // Meaningful under the address sanitizer, which reports what is left.
+  CHECK(render("{% set ns = namespace(l=[]) %}{% set ns.me = ns %}{% set ns.l = [ns, ns.l] %}ok") == "ok");
+  CHECK(
+      render(
+          "{% macro m() %}{% set ns.m = m %}{{ ns.m is defined }}{% endmacro %}{% set ns = namespace() %}{{ m() }}") ==
+      "True");
+  CHECK(render(
+            "{% set ns = namespace() %}{% for i in range(3) %}{% set ns.l = loop %}{{ loop.changed(loop) }}{% endfor %}"
+            "{{ ns.l.changed(ns.l) }}{{ ns.l.length }}") == "TrueFalseFalseTrue3");
+  CHECK(
+      render("{% set h = namespace(p=0) %}{% for i in range(50000) %}{% set old = h.p %}{% set n = namespace(p=old) %}"
+             "{% set h.p = n %}{% endfor %}ok") == "ok");
+  CHECK(render("{% set h = namespace(f=0) %}{% for i in range(50000) %}{% set old = h.f %}{% macro g() %}{{ old }}{% "
+               "endmacro %}"
+               "{% set h.f = g %}{% endfor %}ok") == "ok");
+}
+
+TEST_CASE("one template renders in many threads at once", "[chat_template]") {
+  const ChatTemplate chat("{% for m in messages %}{{ m.role ~ ':' ~ m.content | upper }};{% endfor %}");
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4, 0);
+  for (std::size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      const std::string word = "word" + std::to_string(t);
+      for (int i = 0; i < 300; ++i)
+        wrong[t] += chat.render({{"user", word}}, {}) != "user:WORD" + std::to_string(t) + ";";
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == std::vector<int>(4, 0));
+}
+
+TEST_CASE("details in which templates rely on Python", "[chat_template]") {
+  struct Detail {
+    const char* source;
+    const char* expected;
+  };
+  for (const Detail& one : std::vector<Detail>{
+           {"{{ [none, true, 1.0, 'a\\'b', (1,), {'k': []}] }}", "[None, True, 1.0, \"a'b\", (1,), {'k': []}]"},
+           {"{{ 7 // -2 }} {{ -7 % 3 }} {{ 7.5 % -2 }} {{ 1e16 }} {{ 0.1 + 0.2 }} {{ 5 / 2 }} {{ 4 / 2 }}",
+            "-4 2 -0.5 1e+16 0.30000000000000004 2.5 2.0"},
+           {"{{ 1 < 2 < 3 }} {{ 3 > 2 == 2 }} {{ not 1 == 2 }} {{ 1 in [1.0] }}", "True True True True"},
+           {"{{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 7 | round(-1) }}", "2.0 4.0 2.67 10"},
+           {"{{ 'straße' | upper }} {{ 'ÉCOLE' | lower }} {{ 'éa-bc' | title }}", "STRASSE école Éa-Bc"},
+           {"{{ '%s is %05.1f%%' % ('x', 3.14159) }} {{ '%-4d|' | format(7) }}", "x is 003.1% 7   |"},
+           {"{{ '<' | safe + '<' }} {{ ('<' | e) ~ '<' }} {{ ('<' | e) + '<' }}", "<&lt; &lt;< &lt;&lt;"},
+           {"{% for x in [1, 2] %}{% continue %}{% else %}else{% endfor %}", "else"},
+           {"{% set x = 1 %}{% for i in [1] %}{% set x = 2 %}{% endfor %}{{ x }}{% if true %}{% set x = 3 %}{% endif "
+            "%}{{ x }}",
+            "13"},
+           {"{% set g = [1, 2] | map('string') %}{{ g | join }}{{ g | join }}", "12"},
+           {"{% macro m(a, b=a) %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1) }}{{ m(1, 2, 3, c=4) }}",
+            "11(){}12(3,){'c': 4}"},
+           {"  {% if 1 %}\n  a\n  {%+ if 1 %}b{% endif %}\n  {%- endif %}\n", "  a\n  b"},
+           {"a\r\nb\rc\n\n", "a\nb\nc\n"},
+           {"{{ 'a' 'b' }}{# {{ no }} #}{{ {'a': {'b': 1}}}}", "ab{'a': {'b': 1}}"},
+           {"{{ {'items': 1}['items'] }} {{ {'items': 1}.items is callable }} {{ {'x': 1}.x }}", "1 True 1"},
+           {"{{ {1: 'a', 1.0: 'b', true: 'c'} }}", "{1: 'c'}"},
+           {"{{ '\\u00e9\\n\\x41\\101' }}", "é\nAA"},
+       }) {
+    INFO(one.source);
+    CHECK(render(one.source) == one.expected);
+  }
+}
