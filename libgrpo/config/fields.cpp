@@ -1,0 +1,214 @@
+#include "libgrpo/config/field.hpp"
+
+#include <iterator>
+
+namespace grpo {
+namespace {
+
+template <class E>
+EnumSlot one_of(E& member, std::vector<std::string> names) {
+  return {std::move(names), [&member] { return static_cast<std::size_t>(member); },
+          [&member](std::size_t i) { member = static_cast<E>(i); }};
+}
+
+// Counts stop at 10^9, so that products of two of them cannot overflow.
+constexpr double kMaxCount = 1e9;
+Range at_least(double low) { return {.low = low}; }
+Range above(double low) { return {.low = low, .low_open = true}; }
+Range closed(double low, double high) { return {.low = low, .high = high}; }
+Range count(double low) { return {.low = low, .high = kMaxCount}; }
+Range count_or(double special, double low) { return {.low = low, .high = kMaxCount, .special = special}; }
+Range right_open(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
+Range left_open(double low, double high) { return {.low = low, .high = high, .low_open = true}; }
+
+std::vector<Field> run_fields(RunOptions& o) {
+  return {
+      {"run", "output_dir", &o.output_dir, "path", "folder for checkpoints, metrics and the finished model"},
+      {"run", "run_name", &o.run_name, "text",
+       "name of the run in logs and reports; unset: the last part of output_dir"},
+      {"run", "seed", &o.seed, "", "seed of every random draw: data order and sampling", at_least(0)},
+      {"run", "max_steps", &o.max_steps, "steps", "optimizer steps to train; -1: num_train_epochs decides",
+       count_or(-1, 1)},
+      {"run", "num_train_epochs", &o.num_train_epochs, "epochs", "passes over the prompts, where max_steps is -1",
+       above(0)},
+      {"run", "num_threads", &o.num_threads, "cores", "CPU threads; 0: all cores", count(0)},
+      {"run", "quiet", &o.quiet, "", "print warnings and errors only"},
+  };
+}
+
+std::vector<Field> data_fields(DataOptions& o) {
+  return {
+      {"data", "dataset_name", &o.dataset_name, "path",
+       "prompts to train on: a .jsonl file, or sums for built-in additions"},
+      {"data", "dataset_prompt_column", &o.dataset_prompt_column, "column", "column that holds the question"},
+      {"data", "dataset_solution_column", &o.dataset_solution_column, "column", "column that holds the gold answer"},
+      {"data", "dataset_mixture", &o.dataset_mixture, "json",
+       "several datasets in place of dataset_name: {\"seed\": 0, \"datasets\": [{\"id\": \"a.jsonl\", \"weight\": "
+       "0.5}]}; "
+       "weight is the share of its rows that are kept"},
+      {"data", "shuffle_dataset", &o.shuffle_dataset, "", "draw a new order of the prompts in every epoch"},
+      {"data", "system_prompt", &o.system_prompt, "text", "system message in front of every question"},
+      {"data", "few_shot", &o.few_shot, "texts",
+       "worked examples in front of every question, in turn question and answer"},
+      {"data", "chat_template", &o.chat_template, "path|text",
+       "Jinja chat template; unset: the model's own; none: plain prompts"},
+      {"data", "max_prompt_length", &o.max_prompt_length, "tokens", "longest prompt allowed; a longer one is an error",
+       count(1)},
+      {"data", "eval_dataset_name", &o.eval_dataset_name, "path", "prompts to evaluate on: a .jsonl file, or sums"},
+      {"data", "eval_num_prompts", &o.eval_num_prompts, "prompts", "evaluate on the first so many prompts; 0: all",
+       count(0)},
+  };
+}
+
+std::vector<Field> policy_fields(PolicyOptions& o) {
+  return {{"policy", "model_name_or_path", &o.model_name_or_path, "path",
+           "model to train: a Hugging Face model folder or a .gguf file"}};
+}
+
+std::vector<Field> sampling_fields(SamplingOptions& o) {
+  return {
+      {"sampling", "num_generations", &o.num_generations, "completions", "completions sampled for each prompt",
+       count(2)},
+      {"sampling", "max_completion_length", &o.max_completion_length, "tokens", "longest completion", count(1)},
+      {"sampling", "min_completion_length", &o.min_completion_length, "tokens",
+       "completions may not end before this length", count(0)},
+      {"sampling", "temperature", &o.temperature, "", "divides the logits, in sampling and in scoring", above(0)},
+      {"sampling", "top_p", &o.top_p, "", "sample from the likeliest tokens that together reach this probability",
+       left_open(0, 1)},
+      {"sampling", "top_k", &o.top_k, "tokens", "sample from the so many likeliest tokens; 0: all", count(0)},
+      {"sampling", "min_p", &o.min_p, "",
+       "sample from tokens at least this fraction as likely as the likeliest; 0: all", right_open(0, 1)},
+  };
+}
+
+std::vector<Field> reward_fields(RewardOptions& o) {
+  return {
+      {"reward", "reward_funcs", &o.reward_funcs, "names", "reward functions; their weighted sum is the reward"},
+      {"reward", "reward_weights", &o.reward_weights, "numbers", "one weight for each reward function; empty: all 1"},
+  };
+}
+
+std::vector<Field> objective_fields(ObjectiveOptions& o) {
+  return {
+      {"objective", "loss_type", one_of(o.loss_type, {"grpo", "dapo"}), "",
+       "how token losses are averaged: grpo by completion and then over completions, dapo over all tokens of the step"},
+      {"objective", "epsilon", &o.epsilon, "", "the probability ratio is clipped below at 1 - epsilon", at_least(0)},
+      {"objective", "epsilon_high", &o.epsilon_high, "", "and above at 1 + epsilon_high; unset: epsilon", at_least(0)},
+      {"objective",
+       "beta",
+       &o.beta,
+       "",
+       "coefficient of the KL term to the reference model; 0: no reference model",
+       at_least(0),
+       {"init_kl_coeff", "init_kl_coef"}},
+      {"objective",
+       "scale_rewards",
+       one_of(o.scale_rewards, {"group", "batch", "none"}),
+       "",
+       "advantages are divided by the standard deviation of the rewards of the group or of the batch, or not at all",
+       {},
+       {},
+       {{"true", "group"}, {"false", "none"}}},
+  };
+}
+
+std::vector<Field> optimizer_fields(OptimizerOptions& o) {
+  return {
+      {"optimizer", "learning_rate", &o.learning_rate, "", "peak learning rate of AdamW", at_least(0)},
+      {"optimizer", "lr_scheduler_type",
+       one_of(o.lr_scheduler_type, {"linear", "cosine", "constant", "constant_with_warmup"}), "",
+       "course of the learning rate after warm-up; linear and cosine end at 0"},
+      {"optimizer", "warmup_steps", &o.warmup_steps, "steps",
+       "steps of linear warm-up; above 0 it wins over warmup_ratio", count(0)},
+      {"optimizer", "warmup_ratio", &o.warmup_ratio, "", "warm-up as a share of all steps", closed(0, 1)},
+      {"optimizer", "adam_beta1", &o.adam_beta1, "", "decay of AdamW's mean of gradients", right_open(0, 1)},
+      {"optimizer", "adam_beta2", &o.adam_beta2, "", "decay of AdamW's mean of squared gradients", right_open(0, 1)},
+      {"optimizer", "adam_epsilon", &o.adam_epsilon, "", "added to AdamW's denominator", above(0)},
+      {"optimizer", "weight_decay", &o.weight_decay, "", "decoupled weight decay", at_least(0)},
+      {"optimizer", "max_grad_norm", &o.max_grad_norm, "", "gradients are scaled down to this norm; 0: never",
+       at_least(0)},
+      {"optimizer", "per_device_train_batch_size", &o.per_device_train_batch_size, "completions",
+       "completions in one part of a step", count(1)},
+      {"optimizer", "gradient_accumulation_steps", &o.gradient_accumulation_steps, "parts",
+       "parts of a step; completions per step = per_device_train_batch_size x gradient_accumulation_steps", count(1)},
+      {"optimizer", "generation_batch_size", &o.generation_batch_size, "completions",
+       "completions sampled at a time; unset: the completions of one step", count(1)},
+      {"optimizer", "token_budget", &o.token_budget, "tokens",
+       "tokens in one forward and backward pass; it bounds memory and never changes the loss; 0: automatic", count(0)},
+      {"optimizer", "max_bad_steps", &o.max_bad_steps, "steps",
+       "give up after so many steps whose gradient is not finite (each is skipped)", count(1)},
+  };
+}
+
+std::vector<Field> checkpoint_fields(CheckpointOptions& o) {
+  return {
+      {"checkpoint",
+       "save_strategy",
+       one_of(o.save_strategy, {"no", "steps"}),
+       "",
+       "steps: a checkpoint every save_steps; no: the finished model only",
+       {},
+       {},
+       {{"false", "no"}}},
+      {"checkpoint", "save_steps", &o.save_steps, "steps", "steps between checkpoints", count(1)},
+      {"checkpoint", "save_total_limit", &o.save_total_limit, "checkpoints",
+       "keep so many checkpoints, the newest; unset: all", count(1)},
+      {"checkpoint",
+       "resume_from_checkpoint",
+       &o.resume_from_checkpoint,
+       "path|word",
+       "auto: continue from the newest checkpoint in output_dir if there is one; no: start afresh; or a checkpoint's "
+       "path",
+       {},
+       {},
+       {{"false", "no"}, {"true", "auto"}}},
+      {"checkpoint", "overwrite_output_dir", &o.overwrite_output_dir, "",
+       "start afresh although output_dir holds another run"},
+  };
+}
+
+std::vector<Field> metrics_fields(MetricsOptions& o) {
+  return {
+      {"metrics", "logging_steps", &o.logging_steps, "steps", "steps between lines of metrics", count(1)},
+      {"metrics", "log_completions", &o.log_completions, "", "write prompts, completions and rewards of logged steps"},
+      {"metrics",
+       "eval_strategy",
+       one_of(o.eval_strategy, {"no", "steps"}),
+       "",
+       "steps: evaluate every eval_steps; no: never",
+       {},
+       {},
+       {{"false", "no"}}},
+      {"metrics", "eval_steps", &o.eval_steps, "steps", "steps between evaluations; unset: save_steps", count(1)},
+      {"metrics", "eval_on_start", &o.eval_on_start, "", "evaluate once before the first step"},
+  };
+}
+
+}  // namespace
+
+std::vector<Field> fields(Recipe& recipe) {
+  std::vector<Field> all;
+  const auto append = [&all](std::vector<Field> part) {
+    all.insert(all.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
+  };
+  append(run_fields(recipe.run));
+  append(data_fields(recipe.data));
+  append(policy_fields(recipe.policy));
+  append(sampling_fields(recipe.sampling));
+  append(reward_fields(recipe.reward));
+  append(objective_fields(recipe.objective));
+  append(optimizer_fields(recipe.optimizer));
+  append(checkpoint_fields(recipe.checkpoint));
+  append(metrics_fields(recipe.metrics));
+  return all;
+}
+
+std::vector<std::string> sections(const std::vector<Field>& list) {
+  std::vector<std::string> names;
+  for (const Field& field : list) {
+    if (names.empty() || names.back() != field.section) names.push_back(field.section);
+  }
+  return names;
+}
+
+}  // namespace grpo

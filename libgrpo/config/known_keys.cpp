@@ -1,0 +1,188 @@
+#include "libgrpo/config/known_keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace grpo {
+namespace {
+
+constexpr const char* kAny = "";
+
+struct KnownKey {
+  std::string_view name;     // a trailing * stands for any ending; the first line that fits decides
+  std::string_view neutral;  // the values that change nothing, separated by |; empty: any value is accepted
+  std::string_view reason;
+};
+
+// clang-format off
+constexpr std::array kKnownKeys = std::to_array<KnownKey>({
+    // The model and its precision.
+    {"attn_implementation", kAny, "attention is built in"},
+    {"torch_dtype", kAny, "weights are kept in float32"},
+    {"dtype", kAny, "weights are kept in float32"},
+    {"bf16", kAny, "computes in float32"},
+    {"bf16_full_eval", kAny, "computes in float32"},
+    {"fp16", kAny, "computes in float32"},
+    {"fp16_*", kAny, "computes in float32"},
+    {"tf32", kAny, "computes in float32"},
+    {"half_precision_backend", kAny, "computes in float32"},
+    {"cast_lm_head_to_fp32", kAny, "log-probs are always in float32"},
+    {"model_revision", kAny, "models are local files"},
+    {"trust_remote_code", kAny, "no remote code is ever run"},
+    {"use_cache", kAny, "the key-value cache is built in"},
+    {"cache_implementation", kAny, "the key-value cache is built in"},
+    {"gradient_checkpointing", kAny, "memory is bounded by token_budget"},
+    {"gradient_checkpointing_kwargs", kAny, "memory is bounded by token_budget"},
+    {"use_liger_kernel", kAny, "log-probs are fused already"},
+    {"use_liger_loss", kAny, "log-probs are fused already"},
+    {"torch_compile", kAny, "there is nothing to compile at run time"},
+    {"torch_compile_*", kAny, "there is nothing to compile at run time"},
+    {"disable_dropout", kAny, "there is no dropout"},
+    // Data.
+    {"dataset_config", kAny, "datasets are local files"},
+    {"dataset_configs", kAny, "datasets are local files"},
+    {"dataset_train_split", kAny, "datasets are local files"},
+    {"dataset_test_split", kAny, "datasets are local files; see eval_dataset_name"},
+    {"dataset_streaming", kAny, "datasets are local files"},
+    {"eval_dataset_config", kAny, "datasets are local files"},
+    {"eval_dataset_split", kAny, "datasets are local files"},
+    {"eval_dataset_prompt_column", "problem", "the column is dataset_prompt_column"},
+    {"eval_dataset_solution_column", "answer", "the column is dataset_solution_column"},
+    {"remove_unused_columns", kAny, "rewards see every column"},
+    {"dataloader_drop_last", kAny, "an incomplete last step is never taken"},
+    {"dataloader_*", kAny, "prompts are loaded once, into memory"},
+    {"pad_to_multiple_of", kAny, "there is no padding"},
+    {"group_by_length", kAny, "there is no padding"},
+    // Sampling. First the vLLM options that would change what is sampled.
+    {"vllm_stop_sequences", "null|[]", "stop sequences"},
+    {"vllm_structured_outputs_regex", "null", "structured outputs"},
+    {"vllm_guided_decoding_regex", "null", "structured outputs"},
+    {"vllm_frequency_penalty", "0|0.0|null", "penalties"},
+    {"vllm_presence_penalty", "0|0.0|null", "penalties"},
+    {"vllm_top_k", "0|-1|null", "see top_k"},
+    {"vllm_best_of", "1|null", "best-of sampling"},
+    {"use_vllm", kAny, "the built-in engine samples"},
+    {"vllm_*", kAny, "the built-in engine samples"},
+    {"use_transformers_*", kAny, "the built-in engine samples"},
+    {"repetition_penalty", "1|1.0|null", "penalties"},
+    {"generation_kwargs", "null|{}", "see temperature, top_p, top_k and min_p"},
+    {"chat_template_kwargs", "null|{}", "chat template arguments"},
+    {"num_generations_eval", "null", "see num_generations"},
+    // The objective: only what changes nothing.
+    {"num_iterations", "1", "one update for each sampled batch"},
+    {"steps_per_generation", "null", "see generation_batch_size"},
+    {"delta", "null", "two-sided clipping"},
+    {"importance_sampling_level", "token", "ratios are by token"},
+    {"top_entropy_quantile", "1|1.0", "every token counts"},
+    {"mask_truncated_completions", "false", "truncated completions count"},
+    {"off_policy_mask_threshold", "null", "off-policy masks"},
+    {"multi_objective_aggregation", "sum_then_normalize", "rewards are summed, then normalized"},
+    {"sync_ref_model", "false", "the reference model is fixed"},
+    {"ref_model_mixup_alpha", kAny, "the reference model is fixed"},
+    {"ref_model_sync_steps", kAny, "the reference model is fixed"},
+    {"entropy_coef", "0|0.0", "entropy bonuses"},
+    {"use_adaptive_entropy", "false", "entropy bonuses"},
+    {"kl_target", "0|0.0|null", "KL controllers"},
+    {"kl_horizon", "0|null", "KL controllers"},
+    {"kl_ctl_step_size", "0|0.0|null", "KL controllers"},
+    {"train_grpo_objective", "true", "the objective is GRPO"},
+    // The optimizer.
+    {"optim", "adamw_torch_fused|adamw_torch|adamw_hf|adamw", "the optimizer is AdamW"},
+    {"optim_args", "null", "the optimizer is AdamW"},
+    {"lr_scheduler_kwargs", "null|{}", "schedules without arguments"},
+    {"auto_find_batch_size", "false", "memory is bounded by token_budget"},
+    {"use_peft", "false", "all weights are trained"},
+    {"load_in_8bit", "false", "weights are kept in float32"},
+    {"load_in_4bit", "false", "weights are kept in float32"},
+    {"per_device_eval_batch_size", kAny, "evaluation fills its batches by itself"},
+    {"eval_accumulation_steps", kAny, "evaluation fills its batches by itself"},
+    {"do_train", "true", "training is what this program does"},
+    {"do_eval", kAny, "see eval_strategy"},
+    {"do_predict", kAny, "see eval_strategy"},
+    // Launching.
+    {"num_processes", kAny, "the launcher decides"},
+    {"local_rank", kAny, "the launcher decides"},
+    {"ddp_*", kAny, "nothing to set"},
+    {"fsdp", kAny, "nothing to set"},
+    {"fsdp_*", kAny, "nothing to set"},
+    {"deepspeed", kAny, "nothing to set"},
+    {"ds3_*", kAny, "nothing to set"},
+    {"accelerator_config", kAny, "nothing to set"},
+    {"disable_distributed_sampler", kAny, "nothing to set"},
+    // Checkpoints, metrics, the Hub.
+    {"save_only_model", "false", "checkpoints always hold what a resume needs"},
+    {"save_safetensors", kAny, "weights are always saved as safetensors"},
+    {"logging_strategy", "steps", "metrics are logged by steps"},
+    {"logging_first_step", kAny, "see logging_steps"},
+    {"logging_dir", kAny, "logs go to output_dir"},
+    {"logging_nan_inf_filter", kAny, "non-finite values are never hidden"},
+    {"log_level", kAny, "see quiet"},
+    {"log_level_replica", kAny, "see quiet"},
+    {"log_like_grpo", kAny, "metrics have TRL's names already"},
+    {"log_unique_prompts", kAny, "see log_completions"},
+    {"num_completions_to_print", kAny, "see log_completions"},
+    {"disable_tqdm", kAny, "see quiet"},
+    {"push_to_hub", kAny, "nothing is uploaded"},
+    {"hub_*", kAny, "nothing is uploaded"},
+    {"wandb_*", kAny, "metrics go to output_dir"},
+    {"trackio_*", kAny, "metrics go to output_dir"},
+});
+// clang-format on
+
+bool fits(std::string_view pattern, std::string_view name) {
+  return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : pattern == name;
+}
+
+std::string plain(const Value& value) {
+  const bool textual = value.kind == Value::Kind::string || value.kind == Value::Kind::text;
+  if (!textual) return show(value);
+  if (value.kind == Value::Kind::text && (value.string == "True" || value.string == "False")) {
+    return value.string == "True" ? "true" : "false";
+  }
+  return value.kind == Value::Kind::text && value.string == "None" ? "null" : show_text(value.string);
+}
+
+bool is_neutral(std::string_view neutral, const std::string& value) {
+  const std::string all = '|' + std::string(neutral) + '|';
+  return value.find('|') == std::string::npos && all.find('|' + value + '|') != std::string::npos;
+}
+
+std::string neutral_text(std::string_view neutral) {
+  std::string text;
+  for (const char c : neutral) text += c == '|' ? std::string(" or ") : std::string(1, c);
+  return text;
+}
+
+// report_to: naming nothing needs no word; naming a service that is not there yet does.
+KnownKeyVerdict judge_report_to(const Value& value) {
+  std::vector<std::string> names;
+  const auto add = [&names](const Value& item) {
+    if (const std::string name = plain(item); name != "none" && name != "null" && name != "[]") names.push_back(name);
+  };
+  if (value.kind == Value::Kind::list) {
+    std::for_each(value.items.begin(), value.items.end(), add);
+  } else {
+    add(value);
+  }
+  if (names.empty()) return {};
+  std::string text = names.front();
+  for (std::size_t i = 1; i < std::min<std::size_t>(names.size(), 5); ++i) text += ", " + names[i];
+  return {text + " is not there yet, ignored (metrics go to output_dir)", ""};
+}
+
+}  // namespace
+
+std::optional<KnownKeyVerdict> judge_known_key(const std::string& name, const Value& value) {
+  if (name == "report_to") return judge_report_to(value);
+  const auto key = std::find_if(kKnownKeys.begin(), kKnownKeys.end(),
+                                [&name](const KnownKey& candidate) { return fits(candidate.name, name); });
+  if (key == kKnownKeys.end()) return std::nullopt;
+  if (key->neutral.empty() || is_neutral(key->neutral, plain(value))) {
+    return KnownKeyVerdict{"has no meaning here, ignored (" + std::string(key->reason) + ")", ""};
+  }
+  return KnownKeyVerdict{
+      "", "not there yet (" + std::string(key->reason) + "); remove it or set it to " + neutral_text(key->neutral)};
+}
+
+}  // namespace grpo

@@ -1,0 +1,149 @@
+/// A recipe: everything a run is told, as plain structs with one member per option.
+///
+/// Member names are option names (`--num_generations`, `num_generations = 8`). Names and defaults follow TRL. An option
+/// that may be unset is a std::optional. What each option means, its unit and its range are said once, in the field
+/// list (field.hpp); only the defaults live here. Reading a recipe is load.hpp, checking it across options is
+/// validate.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace grpo {
+
+enum class LossType { grpo, dapo };
+enum class ScaleRewards { group, batch, none };
+enum class SchedulerType { linear, cosine, constant, constant_with_warmup };
+enum class SaveStrategy { no, steps };
+enum class EvalStrategy { no, steps };
+
+/// One part of a mixture. `weight` is the share of its rows that are kept, drawn by the mixture's seed; unset columns
+/// fall back to dataset_prompt_column and dataset_solution_column.
+struct MixtureEntry {
+  std::string id;  ///< "sums" or the path of a .jsonl file
+  double weight = 1.0;
+  std::optional<std::string> prompt_column;
+  std::optional<std::string> solution_column;
+  std::vector<std::string> columns;  ///< columns to keep; empty keeps all
+  bool operator==(const MixtureEntry&) const = default;
+};
+
+struct DatasetMixture {
+  std::int64_t seed = 0;
+  std::vector<MixtureEntry> datasets;
+  bool operator==(const DatasetMixture&) const = default;
+};
+
+struct RunOptions {
+  std::string output_dir = "outputs/run";
+  std::optional<std::string> run_name;
+  std::int64_t seed = 42;
+  std::int64_t max_steps = -1;  ///< -1: num_train_epochs decides
+  double num_train_epochs = 3.0;
+  std::int64_t num_threads = 0;  ///< 0: all cores
+  bool quiet = false;
+  bool operator==(const RunOptions&) const = default;
+};
+
+struct DataOptions {
+  std::optional<std::string> dataset_name;
+  std::string dataset_prompt_column = "problem";
+  std::string dataset_solution_column = "answer";
+  std::optional<DatasetMixture> dataset_mixture;
+  bool shuffle_dataset = true;
+  std::optional<std::string> system_prompt;
+  std::vector<std::string> few_shot;         ///< user, assistant, user, assistant, ...
+  std::optional<std::string> chat_template;  ///< path or text; unset: the model's own; "none": plain prompts
+  std::optional<std::int64_t> max_prompt_length;
+  std::optional<std::string> eval_dataset_name;
+  std::int64_t eval_num_prompts = 0;  ///< 0: all
+  bool operator==(const DataOptions&) const = default;
+};
+
+struct PolicyOptions {
+  std::string model_name_or_path;  ///< required
+  bool operator==(const PolicyOptions&) const = default;
+};
+
+struct SamplingOptions {
+  std::int64_t num_generations = 8;
+  std::int64_t max_completion_length = 512;
+  std::int64_t min_completion_length = 0;
+  double temperature = 1.0;
+  double top_p = 1.0;
+  std::int64_t top_k = 0;  ///< 0: off
+  double min_p = 0.0;      ///< 0: off
+  bool operator==(const SamplingOptions&) const = default;
+};
+
+struct RewardOptions {
+  std::vector<std::string> reward_funcs = {"pure_accuracy_math"};
+  std::vector<double> reward_weights;  ///< empty: every weight is 1
+  bool operator==(const RewardOptions&) const = default;
+};
+
+struct ObjectiveOptions {
+  LossType loss_type = LossType::dapo;
+  double epsilon = 0.2;
+  std::optional<double> epsilon_high;  ///< unset: epsilon
+  double beta = 0.0;
+  bool use_bias_correction_kl = true;
+  ScaleRewards scale_rewards = ScaleRewards::group;
+  bool operator==(const ObjectiveOptions&) const = default;
+};
+
+struct OptimizerOptions {
+  double learning_rate = 1e-6;
+  SchedulerType lr_scheduler_type = SchedulerType::linear;
+  std::int64_t warmup_steps = 0;  ///< above 0 it wins over warmup_ratio
+  double warmup_ratio = 0.0;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  double weight_decay = 0.0;
+  double max_grad_norm = 1.0;                    ///< 0: no clipping
+  std::int64_t per_device_train_batch_size = 8;  ///< completions
+  std::int64_t gradient_accumulation_steps = 1;
+  std::optional<std::int64_t> generation_batch_size;  ///< completions; unset: completions_per_step()
+  std::int64_t token_budget = 0;                      ///< 0: automatic
+  std::int64_t max_bad_steps = 10;
+  bool operator==(const OptimizerOptions&) const = default;
+
+  /// Completions in one optimizer step of one process.
+  std::int64_t completions_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
+};
+
+struct CheckpointOptions {
+  SaveStrategy save_strategy = SaveStrategy::steps;
+  std::int64_t save_steps = 500;
+  std::optional<std::int64_t> save_total_limit;
+  std::string resume_from_checkpoint = "auto";  ///< "auto", "no" or a path
+  bool overwrite_output_dir = false;
+  bool operator==(const CheckpointOptions&) const = default;
+};
+
+struct MetricsOptions {
+  std::int64_t logging_steps = 1;
+  bool log_completions = false;
+  EvalStrategy eval_strategy = EvalStrategy::no;
+  std::optional<std::int64_t> eval_steps;  ///< unset: save_steps
+  bool eval_on_start = false;
+  bool operator==(const MetricsOptions&) const = default;
+};
+
+struct Recipe {
+  RunOptions run;
+  DataOptions data;
+  PolicyOptions policy;
+  SamplingOptions sampling;
+  RewardOptions reward;
+  ObjectiveOptions objective;
+  OptimizerOptions optimizer;
+  CheckpointOptions checkpoint;
+  MetricsOptions metrics;
+  bool operator==(const Recipe&) const = default;
+};
+
+}  // namespace grpo
