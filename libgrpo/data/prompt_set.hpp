@@ -1,0 +1,71 @@
+/// Rows -> Prompts: system prompt, worked examples, chat template, tokens; and the order in which a run sees them.
+#pragma once
+
+#include "libgrpo/data/prompt_source.hpp"
+#include "libgrpo/text/chat_template.hpp"
+#include "libgrpo/text/tokenizer.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace grpo {
+
+/// How a row becomes a prompt.
+struct PromptStyle {
+  std::optional<std::string> system_prompt;  ///< left out where a conversational row brings its own system message
+  std::vector<std::string>
+      few_shot;                      ///< worked examples put before the question: user, assistant, user, assistant, ...
+  std::string bos_token, eos_token;  ///< what the template may refer to
+  std::int64_t max_prompt_tokens = 0;  ///< a longer prompt is Error{data} naming row and length; 0 = no limit
+};
+
+/// Prompts by index: system message, worked examples, then the question (or the row's conversation).
+/// Prompt::id is a digest of the rendered text and the row's index in `source`: two equal rows have different ids, and
+/// an id does not depend on order, epoch, rank or resume. Another mixture of the same files gives other ids. thread:
+/// const members from many threads; source, tokenizer and chat must outlive it
+class PromptSet {
+ public:
+  /// `chat` may be null: then there is no template (base models): system prompt, examples and question each start on a
+  /// line of their own, the question is last, nothing follows it, and Prompt::messages stays empty.
+  /// throws: Error{recipe} if few_shot has an example without its answer, or max_prompt_tokens < 0
+  PromptSet(const PromptSource& source, const Tokenizer& tokenizer, const ChatTemplate* chat, PromptStyle style);
+
+  [[nodiscard]] std::size_t size() const { return source_.size(); }
+  /// throws: Error{data} naming the row's origin: damaged row, template that refuses it, a conversation that ends with
+  /// an answer, no tokens, or more than max_prompt_tokens
+  [[nodiscard]] Prompt prompt(std::size_t index) const;
+
+ private:
+  const PromptSource& source_;
+  const Tokenizer& tokenizer_;
+  const ChatTemplate* chat_;
+  PromptStyle style_;
+};
+
+/// The order over epochs: a seeded permutation per epoch (or file order), cut into batches; the last short batch of an
+/// epoch is dropped, as TRL does. The position is one number, so a resumed run continues exactly. thread: one caller at
+/// a time (batch() keeps the permutation of the epoch it was last asked for)
+class PromptOrder {
+ public:
+  /// throws: Error{data} if size < batch (no batch could ever be made; says both numbers) or size >= 2^32;
+  /// Error{contract} if batch is 0
+  PromptOrder(std::size_t size, std::size_t batch, std::uint64_t seed, bool shuffle);
+
+  /// Row indices of batch number `step` (0-based, over all epochs), whatever was asked for before.
+  /// cost: O(size) when the epoch changes, else O(batch)
+  [[nodiscard]] std::vector<std::size_t> batch(std::uint64_t step);
+  [[nodiscard]] std::uint64_t batches_per_epoch() const { return size_ / batch_; }
+  /// Epochs finished before batch `step`, as a fraction: 1.5 halfway through the second.
+  [[nodiscard]] double epoch(std::uint64_t step) const;
+
+ private:
+  std::size_t size_, batch_;
+  std::uint64_t seed_;
+  bool shuffle_;
+  std::uint64_t cached_epoch_ = ~std::uint64_t{0};
+  std::vector<std::uint32_t> order_;
+};
+
+}  // namespace grpo

@@ -1,0 +1,48 @@
+#include "libgrpo/base/error.hpp"
+#include "libgrpo/config/field.hpp"
+#include "libgrpo/reward/builtin.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace grpo {
+namespace {
+
+struct Known {
+  std::string_view name;
+  std::unique_ptr<RewardFn> (*make)();
+};
+
+// Every reward that a recipe can name, sorted. A new one: one line here and one in builtin.hpp.
+constexpr std::array kKnown = {
+    Known{"answer_accuracy", detail::make_answer_accuracy},
+    Known{"format", detail::make_format},
+    Known{"pure_accuracy_math", detail::make_pure_accuracy_math},
+    Known{"think_answer_format", detail::make_think_answer_format},
+};
+
+}  // namespace
+
+std::vector<std::string> reward_names() {
+  std::vector<std::string> names;
+  for (const Known& known : kKnown) names.emplace_back(known.name);
+  return names;
+}
+
+std::unique_ptr<RewardFn> make_reward(std::string_view name) {
+  for (const Known& known : kKnown) {
+    if (known.name == name) return known.make();
+  }
+  const std::vector<std::string> near = nearest_names(std::string(name), reward_names());
+  std::vector<std::string> listed = near;
+  for (std::string& known : reward_names()) {
+    if (std::find(near.begin(), near.end(), known) == near.end()) listed.push_back(std::move(known));
+  }
+  throw Error{ErrorKind::recipe, fmt::format("reward_funcs: no reward \"{}\"{}; known rewards: {}", name.substr(0, 64),
+                                             near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()),
+                                             fmt::join(listed, ", "))};
+}
+
+}  // namespace grpo

@@ -1,0 +1,101 @@
+#include "libgrpo/data/prompt_source.hpp"
+
+#include "tests/data/byte_tokenizer.hpp"
+#include "tests/format/scratch_file.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <limits>
+#include <set>
+
+namespace grpo {
+namespace {
+
+using Catch::Matchers::Contains;
+using test::questions;
+using test::Rows;
+
+std::unique_ptr<PromptSource> mix(std::vector<std::pair<std::size_t, double>> sizes, std::uint64_t seed) {
+  std::vector<MixturePart> parts;
+  for (const auto& [size, weight] : sizes) {
+    parts.push_back({std::make_unique<Rows>("part" + std::to_string(parts.size()), size), weight});
+  }
+  return make_mixture(std::move(parts), seed);
+}
+
+std::size_t count_of(const std::vector<std::string>& all, const std::string& start) {
+  return static_cast<std::size_t>(
+      std::count_if(all.begin(), all.end(), [&](const std::string& text) { return text.starts_with(start); }));
+}
+
+TEST_CASE("a weight keeps that share of the rows, rounded down, each once") {
+  // size, weight, rows kept
+  const std::tuple<std::size_t, double, std::size_t> cases[] = {{100, 1.0, 100}, {100, 0.5, 50}, {7, 0.5, 3},
+                                                                {10, 0.1, 1},    {3, 0.34, 1},   {1000, 0.999, 999}};
+  for (const auto& [size, weight, kept] : cases) {
+    INFO(size << " x " << weight);
+    const auto all = questions(*mix({{size, weight}, {20, 1.0}}, 3));
+    CHECK(count_of(all, "part0 ") == kept);
+    CHECK(count_of(all, "part1 ") == 20);
+    CHECK(std::set<std::string>(all.begin(), all.end()).size() == kept + 20);
+  }
+}
+
+TEST_CASE("the kept rows are drawn, not the first, and the parts lie mixed") {
+  const auto all = questions(*mix({{1000, 0.1}, {100, 1.0}}, 3));
+  REQUIRE(all.size() == 200);
+  std::size_t late = 0;
+  for (const std::string& text : all) late += text.starts_with("part0 ") && std::stoi(text.substr(6)) >= 500 ? 1 : 0;
+  CHECK(late > 25);  // 50 expected; fewer than 26 of 100 would be 5 standard deviations off
+  CHECK(late < 75);
+  const std::vector<std::string> first_half(all.begin(), all.begin() + 100);
+  CHECK(count_of(first_half, "part0 ") > 30);
+  CHECK(count_of(first_half, "part0 ") < 70);
+}
+
+TEST_CASE("the seed decides which rows and which order") {
+  CHECK(questions(*mix({{50, 0.5}, {50, 0.5}}, 1)) == questions(*mix({{50, 0.5}, {50, 0.5}}, 1)));
+  CHECK(questions(*mix({{50, 0.5}, {50, 0.5}}, 1)) != questions(*mix({{50, 0.5}, {50, 0.5}}, 2)));
+  // Equal parts give different rows: each part is drawn for itself.
+  auto all = questions(*mix({{50, 0.5}, {50, 0.5}}, 1));
+  std::set<std::string> first;
+  std::set<std::string> second;
+  for (const std::string& text : all) (text[4] == '0' ? first : second).insert(text.substr(6));
+  CHECK(first != second);
+}
+
+TEST_CASE("rows keep where they came from") {
+  const auto source = mix({{5, 1.0}, {5, 1.0}}, 9);
+  for (std::size_t i = 0; i < source->size(); ++i) {
+    const Row row = source->row(i);
+    CHECK(row.origin == row.question.substr(0, 5) + ":" + std::to_string(std::stoi(row.question.substr(6)) + 1));
+  }
+  CHECK(test::message_of(ErrorKind::contract, [&] { static_cast<void>(source->row(10)); }));
+}
+
+TEST_CASE("weights out of range and empty parts are refused") {
+  for (const double weight : {0.0, -0.5, 1.0001, std::numeric_limits<double>::quiet_NaN(), 1e300}) {
+    const auto message = test::message_of(ErrorKind::recipe, [&] { mix({{10, 1.0}, {10, weight}}, 0); });
+    CHECK_THAT(message.value_or(""), Contains("weight") && Contains("dataset 2"));
+  }
+  CHECK_THAT(test::message_of(ErrorKind::recipe,
+                              [] {
+                                mix({{3, 0.3}}, 0);
+                              })
+                 .value_or(""),
+             Contains("keeps none of the 3 rows"));
+  CHECK_THAT(test::message_of(ErrorKind::recipe,
+                              [] {
+                                mix({{0, 1.0}}, 0);
+                              })
+                 .value_or(""),
+             Contains("keeps none of the 0 rows"));
+  CHECK(test::message_of(ErrorKind::recipe, [] { make_mixture({}, 0); }));
+  CHECK(test::message_of(ErrorKind::contract, [] {
+    std::vector<MixturePart> parts(1);
+    make_mixture(std::move(parts), 0);
+  }));
+}
+
+}  // namespace
+}  // namespace grpo
