@@ -1,0 +1,83 @@
+#include "libgrpo/tensor/attention.hpp"
+
+#include "libgrpo/base/check.hpp"
+#include "libgrpo/tensor/attention_kernel.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+
+namespace grpo {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Carries the tree through autograd, which stores only tensors and IValues: one row (begin, length, parent, position) each.
+at::Tensor encode_tree(const SegmentTree& tree) {
+  auto table = at::empty({static_cast<std::int64_t>(tree.segments.size()), 4}, at::kLong);
+  auto* row = table.mutable_data_ptr<std::int64_t>();
+  for (const Segment& s : tree.segments) {
+    *row++ = s.begin;
+    *row++ = s.length;
+    *row++ = s.parent;
+    *row++ = s.position;
+  }
+  return table;
+}
+
+SegmentTree decode_tree(const at::Tensor& table) {
+  SegmentTree tree;
+  const auto* row = table.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < table.size(0); ++i, row += 4) {
+    tree.segments.push_back({row[0], row[1], row[2], row[3]});
+    tree.rows += row[1];
+  }
+  return tree;
+}
+
+class TreeAttention : public torch::autograd::Function<TreeAttention> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& tree, double scale) {
+    auto [out, lse] = tree_attention_forward(q, k, v, decode_tree(tree), static_cast<float>(scale));
+    ctx->save_for_backward({q, k, v, out, lse, tree});
+    ctx->saved_data["scale"] = scale;
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    auto [dq, dk, dv] =
+        tree_attention_backward(grads[0].contiguous(), saved[0], saved[1], saved[2], saved[3], saved[4], decode_tree(saved[5]),
+                                static_cast<float>(ctx->saved_data["scale"].toDouble()));
+    return {dq, dk, dv, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor tree_attention_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SegmentTree& tree,
+                                    double scale) {
+  const std::int64_t group = q.size(1) / k.size(1);
+  auto visible = at::zeros({tree.rows, tree.rows}, at::kBool);
+  for (std::size_t i = 0; i < tree.segments.size(); ++i) {
+    const Segment& own = tree.segments[i];
+    auto rows = visible.narrow(0, own.begin, own.length);
+    for (const Segment& s : tree.path(own.parent)) rows.narrow(1, s.begin, s.length).fill_(true);
+    rows.narrow(1, own.begin, own.length).copy_(at::ones({own.length, own.length}, at::kBool).tril());
+  }
+  const auto keys = k.repeat_interleave(group, 1);
+  const auto values = v.repeat_interleave(group, 1);
+  auto scores = at::einsum("qhd,khd->hqk", {q, keys}) * scale;
+  scores = scores.masked_fill(visible.logical_not().to(q.device()), -std::numeric_limits<double>::infinity());
+  return at::einsum("hqk,khd->qhd", {at::softmax(scores, -1), values});
+}
+
+at::Tensor tree_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SegmentTree& tree, double scale) {
+  GRPO_CHECK(q.dim() == 3 && k.dim() == 3 && v.dim() == 3, "q, k and v are [rows, heads, head width]");
+  GRPO_CHECK_EQ(q.size(0), tree.rows, "one query per packed row");
+  GRPO_CHECK_EQ(k.sizes(), v.sizes(), "keys and values have one shape");
+  GRPO_CHECK_EQ(q.size(1) % k.size(1), 0, "query heads are a multiple of key heads");
+  if (!q.device().is_cpu() || q.scalar_type() != at::kFloat) return tree_attention_reference(q, k, v, tree, scale);
+  return TreeAttention::apply(q.contiguous(), k.contiguous(), v.contiguous(), encode_tree(tree), scale);
+}
+
+}  // namespace grpo

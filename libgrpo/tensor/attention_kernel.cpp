@@ -1,0 +1,186 @@
+#include "libgrpo/tensor/attention_kernel.hpp"
+
+#include "libgrpo/tensor/gemm.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/simd.hpp"
+
+namespace grpo {
+namespace {
+
+using std::int64_t;
+
+constexpr int64_t kQueryBlock = 64;  // query tokens whose scores are alive at once, so memory stays linear in the path length
+
+struct Shape {
+  int64_t hq, hkv, d, group;
+  explicit Shape(const at::Tensor& q, const at::Tensor& k)
+      : hq(q.size(1)), hkv(k.size(1)), d(q.size(2)), group(hq / hkv) {}
+};
+
+/// Copies the rows of one key head along a path, or query heads of one group, into a dense matrix.
+void gather_rows(float* to, const float* from, int64_t rows, int64_t stride, int64_t width) {
+  for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * stride, width, to + i * width);
+}
+
+void scatter_add_rows(float* to, const float* from, int64_t rows, int64_t stride, int64_t width) {
+  for (int64_t i = 0; i < rows; ++i) simd::axpy(to + i * stride, from + i * width, 1.0F, width);
+}
+
+void gather_path(float* to, const at::Tensor& from, const std::vector<Segment>& path, int64_t head, const Shape& s) {
+  for (const Segment& segment : path) {
+    gather_rows(to, from.const_data_ptr<float>() + (segment.begin * s.hkv + head) * s.d, segment.length, s.hkv * s.d, s.d);
+    to += segment.length * s.d;
+  }
+}
+
+/// Softmax over the first `visible` entries in place; the rest becomes 0. Returns the log-sum-exp.
+GRPO_SIMD_CLONES float softmax_row(float* x, int64_t visible, int64_t width) {
+  const float top = simd::max(x, visible);
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < visible; ++i) {
+    x[i] = simd::exp(x[i] - top);
+    sum += x[i];
+  }
+  const float inverse = 1.0F / sum;
+#pragma omp simd
+  for (int64_t i = 0; i < visible; ++i) x[i] *= inverse;
+  std::fill(x + visible, x + width, 0.0F);
+  return top + std::log(sum);
+}
+
+/// x <- exp(x - lse) over the visible entries, 0 behind.
+GRPO_SIMD_CLONES void probabilities_row(float* x, float lse, int64_t visible, int64_t width) {
+#pragma omp simd
+  for (int64_t i = 0; i < visible; ++i) x[i] = simd::exp(x[i] - lse);
+  std::fill(x + visible, x + width, 0.0F);
+}
+
+/// p <- p * (dp - delta): gradient of the scores.
+GRPO_SIMD_CLONES void score_gradient_row(float* p, const float* dp, float delta, int64_t visible) {
+#pragma omp simd
+  for (int64_t i = 0; i < visible; ++i) p[i] *= dp[i] - delta;
+}
+
+/// One work item is one segment under one key head: its queries of all `group` heads against its whole path.
+template <class F>
+void for_each_item(const SegmentTree& tree, int64_t heads, const F& f) {
+  const auto items = static_cast<int64_t>(tree.segments.size()) * heads;
+  at::parallel_for(0, items, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i / heads, i % heads);
+  });
+}
+
+int64_t path_length(const Segment& own) { return own.position + own.length; }
+
+}  // namespace
+
+std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                                          const SegmentTree& tree, float scale) {
+  const Shape s(q, k);
+  auto out = at::empty_like(q);
+  auto lse = at::empty({q.size(0), s.hq}, q.options());
+  const float* q_data = q.const_data_ptr<float>();
+  auto* out_data = out.mutable_data_ptr<float>();
+  auto* lse_data = lse.mutable_data_ptr<float>();
+
+  for_each_item(tree, s.hkv, [&](int64_t index, int64_t head) {
+    const Segment& own = tree.segments[static_cast<std::size_t>(index)];
+    const auto path = tree.path(index);
+    const int64_t length = path_length(own);
+    const int64_t width = s.group * s.d;
+    std::vector<float> keys(static_cast<std::size_t>(length * s.d)), values(keys.size());
+    gather_path(keys.data(), k, path, head, s);
+    gather_path(values.data(), v, path, head, s);
+    const int64_t block = std::min(kQueryBlock, own.length);
+    std::vector<float> queries(static_cast<std::size_t>(block * width)), result(queries.size());
+    std::vector<float> scores(static_cast<std::size_t>(block * s.group * length));
+
+    for (int64_t first = 0; first < own.length; first += block) {
+      const int64_t tokens = std::min(block, own.length - first);
+      const int64_t rows = tokens * s.group;
+      const int64_t reach = own.position + first + tokens;  // keys that the block's last token sees
+      const int64_t at_row = own.begin + first;
+      gather_rows(queries.data(), q_data + (at_row * s.hq + head * s.group) * s.d, tokens, s.hq * s.d, width);
+      gemm(rows, reach, s.d, scale, queries.data(), s.d, keys.data(), s.d, true, 0.0F, scores.data(), reach);
+      for (int64_t r = 0; r < rows; ++r) {
+        const int64_t token = r / s.group;
+        lse_data[(at_row + token) * s.hq + head * s.group + r % s.group] =
+            softmax_row(scores.data() + r * reach, reach - tokens + token + 1, reach);
+      }
+      gemm(rows, s.d, reach, 1.0F, scores.data(), reach, values.data(), s.d, false, 0.0F, result.data(), s.d);
+      for (int64_t t = 0; t < tokens; ++t)
+        std::copy_n(result.data() + t * width, width, out_data + ((at_row + t) * s.hq + head * s.group) * s.d);
+    }
+  });
+  return {out, lse};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at::Tensor& dout, const at::Tensor& q,
+                                                                       const at::Tensor& k, const at::Tensor& v,
+                                                                       const at::Tensor& out, const at::Tensor& lse,
+                                                                       const SegmentTree& tree, float scale) {
+  const Shape s(q, k);
+  auto dq = at::empty_like(q);
+  // Segments share their ancestors' keys, so each thread sums into buffers of its own; the fixed split keeps sums reproducible.
+  const int64_t threads = at::get_num_threads();
+  auto dk = at::zeros({threads, k.size(0), s.hkv, s.d}, k.options());
+  auto dv = at::zeros_like(dk);
+  const auto delta = (dout * out).sum(-1);
+  const float* q_data = q.const_data_ptr<float>();
+  const float* dout_data = dout.const_data_ptr<float>();
+  const float* lse_data = lse.const_data_ptr<float>();
+  const float* delta_data = delta.const_data_ptr<float>();
+  auto* dq_data = dq.mutable_data_ptr<float>();
+
+  for_each_item(tree, s.hkv, [&](int64_t index, int64_t head) {
+    const Segment& own = tree.segments[static_cast<std::size_t>(index)];
+    const auto path = tree.path(index);
+    const int64_t length = path_length(own);
+    const int64_t width = s.group * s.d;
+    std::vector<float> keys(static_cast<std::size_t>(length * s.d)), values(keys.size());
+    std::vector<float> dkeys(keys.size(), 0.0F), dvalues(keys.size(), 0.0F);
+    gather_path(keys.data(), k, path, head, s);
+    gather_path(values.data(), v, path, head, s);
+    const int64_t block = std::min(kQueryBlock, own.length);
+    std::vector<float> queries(static_cast<std::size_t>(block * width)), douts(queries.size()), dqueries(queries.size());
+    std::vector<float> scores(static_cast<std::size_t>(block * s.group * length)), dscores(scores.size());
+
+    for (int64_t first = 0; first < own.length; first += block) {
+      const int64_t tokens = std::min(block, own.length - first);
+      const int64_t rows = tokens * s.group;
+      const int64_t reach = own.position + first + tokens;
+      const int64_t at_row = own.begin + first;
+      const int64_t offset = (at_row * s.hq + head * s.group) * s.d;
+      gather_rows(queries.data(), q_data + offset, tokens, s.hq * s.d, width);
+      gather_rows(douts.data(), dout_data + offset, tokens, s.hq * s.d, width);
+      gemm(rows, reach, s.d, scale, queries.data(), s.d, keys.data(), s.d, true, 0.0F, scores.data(), reach);
+      for (int64_t r = 0; r < rows; ++r)
+        probabilities_row(scores.data() + r * reach,
+                          lse_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group],
+                          reach - tokens + r / s.group + 1, reach);
+      gemm_at_b(reach, s.d, rows, scores.data(), reach, douts.data(), s.d, dvalues.data(), s.d);
+      gemm(rows, reach, s.d, 1.0F, douts.data(), s.d, values.data(), s.d, true, 0.0F, dscores.data(), reach);
+      for (int64_t r = 0; r < rows; ++r)
+        score_gradient_row(scores.data() + r * reach, dscores.data() + r * reach,
+                           delta_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group],
+                           reach - tokens + r / s.group + 1);
+      gemm(rows, s.d, reach, scale, scores.data(), reach, keys.data(), s.d, false, 0.0F, dqueries.data(), s.d);
+      for (int64_t t = 0; t < tokens; ++t)
+        std::copy_n(dqueries.data() + t * width, width, dq_data + ((at_row + t) * s.hq + head * s.group) * s.d);
+      for (float& x : queries) x *= scale;
+      gemm_at_b(reach, s.d, rows, scores.data(), reach, queries.data(), s.d, dkeys.data(), s.d);
+    }
+    const int64_t thread_base = at::get_thread_num() * k.numel();
+    int64_t at_key = 0;
+    for (const Segment& segment : path) {
+      const int64_t to = thread_base + (segment.begin * s.hkv + head) * s.d;
+      scatter_add_rows(dk.mutable_data_ptr<float>() + to, dkeys.data() + at_key * s.d, segment.length, s.hkv * s.d, s.d);
+      scatter_add_rows(dv.mutable_data_ptr<float>() + to, dvalues.data() + at_key * s.d, segment.length, s.hkv * s.d, s.d);
+      at_key += segment.length;
+    }
+  });
+  return {dq, dk.sum(0), dv.sum(0)};
+}
+
+}  // namespace grpo

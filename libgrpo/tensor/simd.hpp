@@ -1,0 +1,58 @@
+/// Small vectorised building blocks for the CPU kernels. Internal to tensor/ and sampler/.
+///
+/// Loops are plain C++ that the compiler vectorises; GRPO_SIMD_CLONES compiles a function once per instruction set and
+/// the loader picks the best one for the machine (AVX-512, AVX2, baseline). Elsewhere it compiles once.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define GRPO_SIMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define GRPO_SIMD_CLONES
+#endif
+#define GRPO_INLINE inline __attribute__((always_inline))
+
+namespace grpo::simd {
+
+/// exp(x) within 2 ulp on [-87, 88]; clamped outside, so -inf gives 1e-38, not 0: mask before, never after.
+/// Range reduction by ln 2 and a degree-6 polynomial; branch-free, so that loops around it vectorise.
+GRPO_INLINE float exp(float x) {
+  x = x < -87.0F ? -87.0F : (x > 88.0F ? 88.0F : x);
+  constexpr float kShift = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer held in the low mantissa bits
+  const float shifted = x * 1.44269504F + kShift;
+  const float n = shifted - kShift;
+  const float r = (x - n * 0.693145752F) - n * 1.42860677e-6F;
+  float p = 1.0F / 720.0F;
+  p = p * r + 1.0F / 120.0F;
+  p = p * r + 1.0F / 24.0F;
+  p = p * r + 1.0F / 6.0F;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  const std::uint32_t power = std::bit_cast<std::uint32_t>(shifted) << 23U;  // n lands in the exponent field
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + power);
+}
+
+GRPO_INLINE float dot(const float* a, const float* b, std::int64_t n) {
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+/// y += scale * x
+GRPO_INLINE void axpy(float* y, const float* x, float scale, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) y[i] += scale * x[i];
+}
+
+GRPO_INLINE float max(const float* x, std::int64_t n) {
+  float best = x[0];
+#pragma omp simd reduction(max : best)
+  for (std::int64_t i = 0; i < n; ++i) best = best > x[i] ? best : x[i];
+  return best;
+}
+
+}  // namespace grpo::simd

@@ -1,0 +1,154 @@
+#include "libgrpo/tensor/token_scores.hpp"
+
+#include "libgrpo/base/check.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/simd.hpp"
+
+namespace grpo {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kChunkElements = 256 * 49152;
+
+std::int64_t chunk_rows(std::int64_t vocabulary) { return std::max<std::int64_t>(16, kChunkElements / vocabulary); }
+
+struct RowStats {
+  float lse, entropy;
+};
+
+struct BlockSums {
+  float e, weighted;
+};
+
+GRPO_SIMD_CLONES BlockSums block_sums(const float* z, std::int64_t n, float scale, float top) {
+  float sum = 0.0F, weighted = 0.0F;
+#pragma omp simd reduction(+ : sum, weighted)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float x = z[i] * scale - top;
+    const float e = simd::exp(x);
+    sum += e;
+    weighted += e * x;
+  }
+  return {sum, weighted};
+}
+
+GRPO_SIMD_CLONES float maximum(const float* z, std::int64_t n) { return simd::max(z, n); }
+
+/// Blocks are summed in double: a vocabulary is too long for one float sum.
+RowStats row_stats(const float* z, std::int64_t n, float scale) {
+  constexpr std::int64_t kBlock = 1024;
+  const float top = maximum(z, n) * scale;
+  double sum = 0.0, weighted = 0.0;
+  for (std::int64_t first = 0; first < n; first += kBlock) {
+    const BlockSums block = block_sums(z + first, std::min(kBlock, n - first), scale, top);
+    sum += static_cast<double>(block.e);
+    weighted += static_cast<double>(block.weighted);
+  }
+  const double log_sum = std::log(sum);
+  return {static_cast<float>(static_cast<double>(top) + log_sum), static_cast<float>(log_sum - weighted / sum)};
+}
+
+/// z <- gradient of the loss wrt the logits: scale * p * (-g_log_prob - g_entropy * (log p + entropy)); the target's +1 is added by the caller.
+GRPO_SIMD_CLONES void logit_gradient_row(float* z, std::int64_t n, float scale, float lse, float entropy, float g_log_prob,
+                                         float g_entropy) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float log_p = z[i] * scale - lse;
+    z[i] = scale * simd::exp(log_p) * (-g_log_prob - g_entropy * (log_p + entropy));
+  }
+}
+
+class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
+                               const at::Tensor& targets, double temperature) {
+    const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
+    const auto scale = static_cast<float>(1.0 / temperature);
+    auto log_probs = at::empty({rows}, hidden.options());
+    auto entropies = at::empty({rows}, hidden.options());
+    auto lse = at::empty({rows}, hidden.options());
+    const std::int64_t chunk = chunk_rows(vocabulary);
+    auto logits = at::empty({std::min(chunk, rows), vocabulary}, hidden.options());
+    for (std::int64_t first = 0; first < rows; first += chunk) {
+      const std::int64_t count = std::min(chunk, rows - first);
+      auto part = logits.narrow(0, 0, count);
+      at::mm_out(part, hidden.narrow(0, first, count), weight.t());
+      const float* z = part.const_data_ptr<float>();
+      const auto* target = targets.const_data_ptr<std::int64_t>() + first;
+      float* lp = log_probs.mutable_data_ptr<float>() + first;
+      float* ent = entropies.mutable_data_ptr<float>() + first;
+      float* row_lse = lse.mutable_data_ptr<float>() + first;
+      at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const RowStats stats = row_stats(z + i * vocabulary, vocabulary, scale);
+          row_lse[i] = stats.lse;
+          ent[i] = stats.entropy;
+          lp[i] = z[i * vocabulary + target[i]] * scale - stats.lse;
+        }
+      });
+    }
+    ctx->save_for_backward({hidden, weight, targets, lse, entropies});
+    ctx->saved_data["temperature"] = temperature;
+    return {log_probs, entropies};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2], &lse = saved[3], &entropies = saved[4];
+    const auto scale = static_cast<float>(1.0 / ctx->saved_data["temperature"].toDouble());
+    const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
+    const auto zero = [&] { return at::zeros({rows}, hidden.options()); };
+    const auto g_log_prob = grads[0].defined() ? grads[0].contiguous() : zero();
+    const auto g_entropy = grads[1].defined() ? grads[1].contiguous() : zero();
+    auto d_hidden = at::empty_like(hidden);
+    auto d_weight = at::zeros_like(weight);
+    const std::int64_t chunk = chunk_rows(vocabulary);
+    auto logits = at::empty({std::min(chunk, rows), vocabulary}, hidden.options());
+    for (std::int64_t first = 0; first < rows; first += chunk) {
+      const std::int64_t count = std::min(chunk, rows - first);
+      auto part = logits.narrow(0, 0, count);
+      const auto inputs = hidden.narrow(0, first, count);
+      at::mm_out(part, inputs, weight.t());
+      auto* z = part.mutable_data_ptr<float>();
+      const auto* target = targets.const_data_ptr<std::int64_t>() + first;
+      const float* g_lp = g_log_prob.const_data_ptr<float>() + first;
+      const float* g_ent = g_entropy.const_data_ptr<float>() + first;
+      const float* row_lse = lse.const_data_ptr<float>() + first;
+      const float* ent = entropies.const_data_ptr<float>() + first;
+      at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          logit_gradient_row(z + i * vocabulary, vocabulary, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
+          z[i * vocabulary + target[i]] += scale * g_lp[i];
+        }
+      });
+      auto d_inputs = d_hidden.narrow(0, first, count);
+      at::mm_out(d_inputs, part, weight);
+      d_weight.addmm_(part.t(), inputs);
+    }
+    return {d_hidden, d_weight, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                                   double temperature) {
+  const auto logits = at::linear(hidden, weight) / temperature;
+  const auto log_p = at::log_softmax(logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat), -1);
+  return {log_p.gather(1, targets.unsqueeze(1)).squeeze(1), -(log_p.exp() * log_p).sum(-1)};
+}
+
+TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature) {
+  GRPO_CHECK(hidden.dim() == 2 && weight.dim() == 2, "hidden is [T,D], weight [V,D]");
+  GRPO_CHECK_EQ(hidden.size(1), weight.size(1), "hidden and weight share the width");
+  GRPO_CHECK_EQ(targets.numel(), hidden.size(0), "one target per hidden state");
+  GRPO_CHECK(temperature > 0.0, "log-probs need a temperature above 0");
+  if (!hidden.device().is_cpu() || hidden.scalar_type() != at::kFloat || hidden.size(0) == 0)
+    return token_scores_reference(hidden, weight, targets, temperature);
+  auto out = FusedTokenScores::apply(hidden.contiguous(), weight, targets.contiguous(), temperature);
+  return {out[0], out[1]};
+}
+
+}  // namespace grpo

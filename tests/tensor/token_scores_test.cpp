@@ -1,0 +1,56 @@
+#include "libgrpo/tensor/token_scores.hpp"
+
+#include "libgrpo/tensor/kl.hpp"
+#include "tests/support/tensors.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace grpo;
+using grpo::testing::gradients;
+using grpo::testing::max_abs_difference;
+
+TEST_CASE("fused token scores equal the reference, values and gradients, over several chunks") {
+  at::manual_seed(1);
+  const auto hidden = at::randn({37, 24}), weight = at::randn({800000, 24}) * 0.3;  // 16 rows a chunk
+  const auto targets = at::randint(0, 800000, {37}, at::kLong);
+  const double temperature = GENERATE(1.0, 0.7);
+  const auto weights = at::randn({2, 37});
+  const auto fast = [&](const std::vector<at::Tensor>& x) {
+    const auto s = token_scores(x[0], x[1], targets, temperature);
+    return at::stack({s.log_probs, s.entropies});
+  };
+  const auto plain = [&](const std::vector<at::Tensor>& x) {
+    // In double: a float sum over 800,000 exponentials would itself be off by 1e-3.
+    const auto s = token_scores_reference(x[0].to(at::kDouble), x[1].to(at::kDouble), targets, temperature);
+    return at::stack({s.log_probs, s.entropies});
+  };
+  CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-4);
+  const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
+  CHECK(max_abs_difference(a[0], b[0]) < 1e-4);
+  CHECK(max_abs_difference(a[1], b[1]) < 1e-4);
+}
+
+TEST_CASE("entropy of a uniform distribution is log V, and its gradient is zero") {
+  const auto hidden = at::zeros({3, 5}), weight = at::ones({64, 5});
+  const auto s = token_scores(hidden, weight, at::zeros({3}, at::kLong), 1.0);
+  CHECK(s.entropies[0].item<double>() == Approx(std::log(64.0)));
+  CHECK(s.log_probs[2].item<double>() == Approx(-std::log(64.0)));
+}
+
+TEST_CASE("token scores stay finite for logits of hundreds") {
+  auto weight = at::zeros({50, 2});
+  weight[7][0] = 1.0;
+  weight[8][0] = -1.0;
+  const auto hidden = at::full({1, 2}, 400.0);
+  const auto s = token_scores(hidden, weight, at::full({1}, 8, at::kLong), 1.0);
+  CHECK(s.log_probs.item<double>() == Approx(-800.0));
+  CHECK(s.entropies.item<double>() == Approx(0.0).margin(1e-6));
+}
+
+TEST_CASE("k3 is zero at equality, positive elsewhere, and does not overflow") {
+  const auto lp = at::tensor({-1.0, -2.0, -200.0}), ref = at::tensor({-1.0, -1.5, -1.0});
+  const auto kl = kl_k3(lp, ref);
+  CHECK(kl[0].item<double>() == Approx(0.0).margin(1e-7));
+  CHECK(kl[1].item<double>() == Approx(std::exp(0.5) - 1.5));
+  CHECK(std::isfinite(kl[2].item<double>()));
+}
