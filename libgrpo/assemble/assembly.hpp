@@ -1,0 +1,61 @@
+/// Resolved recipe -> owned parts. Each choice is one line of one table here; nothing registers itself.
+#pragma once
+
+#include "libgrpo/assemble/plan.hpp"
+#include "libgrpo/base/log.hpp"
+#include "libgrpo/checkpoint/checkpoint.hpp"
+#include "libgrpo/config/load.hpp"
+#include "libgrpo/policy/causal_lm.hpp"
+#include "libgrpo/sampler/in_process_sampler.hpp"
+#include "libgrpo/trainer/trainer.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace grpo {
+
+/// A model and what surrounds it: all that generating or evaluating needs.
+struct ModelParts {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  std::unique_ptr<CausalLm> policy;
+  std::unique_ptr<Sampler> sampler;
+};
+
+/// Everything of a training run, in the order of construction; members refer to earlier members.
+struct Assembly {
+  LoadedRecipe loaded;
+  std::optional<std::filesystem::path> resumed_from;
+  RunState resumed;
+  ModelParts model;
+  std::unique_ptr<PromptSource> train_source, eval_source;
+  std::unique_ptr<PromptSet> train_prompts;
+  std::vector<Prompt> eval_prompts;
+  Plan plan;
+  std::unique_ptr<PromptOrder> order;
+  std::unique_ptr<Policy> reference;
+  RewardSet reward;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<AdamW> optimizer;
+  std::unique_ptr<Trainer> trainer;
+};
+
+/// Everything that can be checked without loading weights, then the weights, then the trainer.
+/// throws: Error of any kind; nothing is written
+std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log);
+
+/// The model of recipe.policy with its tokenizer and template, weights from `weights` (the model itself, or a checkpoint of it).
+/// throws: Error{data}
+ModelParts load_model(const Recipe& recipe, const std::filesystem::path& weights);
+inline ModelParts load_model(const Recipe& recipe) { return load_model(recipe, recipe.policy.model_name_or_path); }
+
+/// How a recipe renders its rows. throws: Error{data}
+PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const Tokenizer& tokenizer);
+
+/// Sampling options of a recipe; temperature 0 and one generation for greedy evaluation.
+SamplingParams sampling_params(const Recipe& recipe);
+SamplingParams greedy_params(const Recipe& recipe);
+
+}  // namespace grpo

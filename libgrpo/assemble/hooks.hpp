@@ -1,0 +1,75 @@
+/// What happens around a run's steps: logging, evaluation, saved completions, checkpoints. run() calls them in this order.
+#pragma once
+
+#include "libgrpo/assemble/assembly.hpp"
+#include "libgrpo/metrics/json_lines.hpp"
+#include "libgrpo/metrics/progress.hpp"
+#include "libgrpo/trainer/evaluate.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <ostream>
+
+namespace grpo {
+
+/// metrics.jsonl and the progress line. Keys that depend on the machine's speed start with "time/".
+class MetricsHook final : public Hook {
+ public:
+  MetricsHook(const Assembly& assembly, std::ostream& out, bool live);
+  void after_step(StepReport& report) override;
+  void after_run(std::int64_t step, bool stopped) override;
+  [[nodiscard]] JsonLinesSink& sink() { return sink_; }
+  [[nodiscard]] ProgressLine& progress() { return progress_; }
+  [[nodiscard]] double seconds() const { return seconds_; }  ///< spent in steps
+
+ private:
+  const Assembly& assembly_;
+  JsonLinesSink sink_;
+  ProgressLine progress_;
+  double seconds_ = 0.0;
+};
+
+/// Greedy evaluation on the held-out prompts: before the run (eval_on_start), every eval_steps, and at the end.
+class EvaluationHook final : public Hook {
+ public:
+  EvaluationHook(Assembly& assembly, MetricsHook& metrics, std::ostream& out);
+  void before_run(std::int64_t step) override;
+  void after_step(StepReport& report) override;
+  void after_run(std::int64_t step, bool stopped) override;
+  [[nodiscard]] const std::optional<Evaluation>& before() const { return before_; }
+  [[nodiscard]] const std::optional<Evaluation>& latest() const { return latest_; }
+
+ private:
+  void run(std::int64_t step);
+  Assembly& assembly_;
+  MetricsHook& metrics_;
+  std::ostream& out_;
+  std::optional<Evaluation> before_, latest_;
+  std::int64_t latest_step_ = -1;
+};
+
+/// completions/step-000123.jsonl: one line per group, with everything needed to replay the step under another objective.
+class CompletionsHook final : public Hook {
+ public:
+  explicit CompletionsHook(const Assembly& assembly) : assembly_(assembly) {}
+  void after_step(StepReport& report) override;
+
+ private:
+  const Assembly& assembly_;
+};
+
+/// checkpoint-N every save_steps, and when a signal stops the run.
+class CheckpointHook final : public Hook {
+ public:
+  CheckpointHook(const Assembly& assembly, const Log& log) : assembly_(assembly), log_(log) {}
+  void after_step(StepReport& report) override;
+  void after_run(std::int64_t step, bool stopped) override;
+
+ private:
+  void save();
+  const Assembly& assembly_;
+  const Log& log_;
+  std::int64_t saved_step_ = -1;
+};
+
+}  // namespace grpo

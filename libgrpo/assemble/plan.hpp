@@ -1,0 +1,37 @@
+/// What a run is going to do, in numbers, before it does it.
+#pragma once
+
+#include "libgrpo/config/load.hpp"
+#include "libgrpo/policy/model_config.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace grpo {
+
+struct Plan {
+  std::int64_t rows = 0;                  ///< prompts in the training set
+  std::int64_t eval_prompts = 0;
+  std::int64_t prompts_per_step = 0;
+  std::int64_t completions_per_step = 0;
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t total_steps = 0;
+  std::int64_t first_step = 0;            ///< steps already done by the checkpoint that is resumed
+  std::int64_t token_budget = 0;
+  double weight_bytes = 0.0, optimizer_bytes = 0.0, gradient_bytes = 0.0, reference_bytes = 0.0, activation_bytes = 0.0,
+         cache_bytes = 0.0;
+  [[nodiscard]] double total_bytes() const {
+    return weight_bytes + optimizer_bytes + gradient_bytes + reference_bytes + activation_bytes + cache_bytes;
+  }
+};
+
+/// throws: Error{data} if the training set is smaller than one step's prompts
+Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows, std::int64_t eval_prompts);
+
+/// Packed rows per part when the recipe leaves it open: enough to keep the matrix products busy, and no more.
+inline constexpr std::int64_t kDefaultTokenBudget = 1024;
+
+/// The plan for a person to read, a few lines.
+std::string show_plan(const Plan& plan, const Recipe& recipe, const ModelConfig& model);
+
+}  // namespace grpo

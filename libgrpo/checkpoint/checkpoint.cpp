@@ -1,0 +1,176 @@
+#include "libgrpo/checkpoint/checkpoint.hpp"
+
+#include "libgrpo/base/error.hpp"
+#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/format/safetensors.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <fmt/format.h>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace grpo {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kPrefix = "checkpoint-";
+
+/// Step of a folder named checkpoint-<step>; nothing for any other name.
+std::optional<std::int64_t> step_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  std::int64_t step = 0;
+  const char *begin = name.data() + kPrefix.size(), *end = name.data() + name.size();
+  const auto parsed = std::from_chars(begin, end, step);
+  if (parsed.ec != std::errc() || parsed.ptr != end || begin == end) return std::nullopt;
+  return step;
+}
+
+/// Checkpoints in a folder, oldest first.
+std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& output_dir) {
+  std::map<std::int64_t, fs::path> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(output_dir, ignored))
+    if (const auto step = step_of(entry.path()); step && entry.is_directory()) found[*step] = entry.path();
+  return found;
+}
+
+void write_optimizer(const fs::path& path, const NamedTensors& state) {
+  std::vector<SafeTensor> tensors;
+  for (const auto& [name, tensor] : state)
+    tensors.push_back({name, "F32", tensor.sizes().vec(),
+                       {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}});
+  write_safetensors(path, tensors, {});
+}
+
+std::string to_json(const RunState& s) {
+  const Json json = {{"global_step", s.step},         {"max_steps", s.max_steps},
+                     {"epoch", s.epoch},              {"num_input_tokens_seen", s.tokens_seen},
+                     {"optimizer_steps", s.optimizer_steps}, {"bad_steps", s.bad_steps},
+                     {"seed", s.seed},                {"objective_state", Json::parse(s.objective_state)}};
+  return json.dump(2) + "\n";
+}
+
+void write_manifest(const fs::path& folder, std::int64_t step) {
+  Json files = Json::object();
+  std::map<std::string, std::uintmax_t> sizes;
+  for (const auto& entry : fs::directory_iterator(folder)) sizes[entry.path().filename().string()] = entry.file_size();
+  for (const auto& [name, size] : sizes) files[name] = size;
+  write_file(folder / "manifest.json", Json{{"format", 1}, {"step", step}, {"files", files}}.dump(2) + "\n");
+}
+
+void write_model_files(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer) {
+  policy.save(folder);
+  for (const auto& [name, content] : tokenizer.files()) write_file(folder / name, content);
+}
+
+fs::path fresh_folder(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+  make_folder(path);
+  return path;
+}
+
+}  // namespace
+
+fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& contents) {
+  const std::string name = std::string(kPrefix) + std::to_string(contents.state.step);
+  make_folder(output_dir);
+  const fs::path partial = fresh_folder(output_dir / ("." + name + ".partial"));
+  write_model_files(partial, contents.policy, contents.tokenizer);
+  write_optimizer(partial / "optimizer.safetensors", contents.optimizer);
+  write_file(partial / "recipe.resolved.toml", contents.recipe_toml);
+  write_file(partial / "trainer_state.json", to_json(contents.state));
+  write_manifest(partial, contents.state.step);
+  sync_file(partial);
+  const fs::path final_path = output_dir / name;
+  std::error_code ignored;
+  fs::remove_all(final_path, ignored);
+  rename_durably(partial, final_path);
+  return final_path;
+}
+
+void save_model(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer) {
+  make_folder(folder);
+  const fs::path partial = fresh_folder(folder / ".model.partial");
+  write_model_files(partial, policy, tokenizer);
+  for (const auto& entry : fs::directory_iterator(partial)) rename_durably(entry.path(), folder / entry.path().filename());
+  fs::remove(partial);
+}
+
+std::string checkpoint_damage(const fs::path& checkpoint) {
+  const fs::path manifest = checkpoint / "manifest.json";
+  if (!fs::exists(manifest)) return "manifest.json is missing";
+  const Json json = Json::parse(read_file(manifest), nullptr, false);
+  if (!json.is_object() || !json.contains("files") || !json["files"].is_object()) return "manifest.json does not read";
+  for (const auto& [name, size] : json["files"].items()) {
+    std::error_code reason;
+    const auto found = fs::file_size(checkpoint / name, reason);
+    if (reason) return fmt::format("{} is missing", name);
+    if (!size.is_number_unsigned() || found != size.get<std::uintmax_t>())
+      return fmt::format("{} has {} bytes, the manifest says {}", name, found, size.dump());
+  }
+  return {};
+}
+
+std::optional<fs::path> last_checkpoint(const fs::path& output_dir, const Log& log) {
+  const auto found = checkpoints_in(output_dir);
+  for (auto it = found.rbegin(); it != found.rend(); ++it) {
+    const std::string damage = checkpoint_damage(it->second);
+    if (damage.empty()) return it->second;
+    log.warning(fmt::format("{}: {}; the checkpoint before it is used", it->second.string(), damage));
+  }
+  return std::nullopt;
+}
+
+RunState load_run_state(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "trainer_state.json";
+  const Json json = Json::parse(read_file(path), nullptr, false);
+  const auto integer = [&](const char* key) {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_number_integer())
+      throw Error(ErrorKind::data, fmt::format("{}: '{}' is missing or no integer", path.string(), key));
+    return json[key].get<std::int64_t>();
+  };
+  RunState state;
+  state.step = integer("global_step");
+  state.optimizer_steps = integer("optimizer_steps");
+  state.tokens_seen = integer("num_input_tokens_seen");
+  state.bad_steps = integer("bad_steps");
+  state.max_steps = integer("max_steps");
+  state.seed = static_cast<std::uint64_t>(integer("seed"));
+  state.epoch = json.value("epoch", 0.0);
+  state.objective_state = json.value("objective_state", Json::object()).dump();
+  return state;
+}
+
+NamedTensors load_optimizer_state(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "optimizer.safetensors";
+  const SafetensorsFile file(path);
+  NamedTensors state;
+  for (const SafeTensor& tensor : file.tensors()) {
+    if (tensor.dtype != "F32")
+      throw Error(ErrorKind::data, fmt::format("{}: {} has type {}, expected F32", path.string(), tensor.name, tensor.dtype));
+    auto copy = at::empty(tensor.shape, at::kFloat);
+    std::memcpy(copy.mutable_data_ptr(), tensor.data.data(), tensor.data.size());
+    state.emplace_back(tensor.name, copy);
+  }
+  return state;
+}
+
+void rotate_checkpoints(const fs::path& output_dir, std::int64_t keep, const Log& log) {
+  auto found = checkpoints_in(output_dir);
+  while (static_cast<std::int64_t>(found.size()) > keep) {
+    std::error_code reason;
+    fs::remove_all(found.begin()->second, reason);
+    if (reason) log.warning(fmt::format("{}: old checkpoint cannot be removed: {}", found.begin()->second.string(), reason.message()));
+    found.erase(found.begin());
+  }
+}
+
+}  // namespace grpo

@@ -1,0 +1,67 @@
+/// A Llama-architecture decoder in libtorch: one forward pass, used for scoring, training and sampling alike.
+///
+///     x = embed[ids]
+///     per layer:  x += o(attend(rotary(q), rotary(k), v)),  q|k|v = qkv(norm(x))
+///                 x += down(silu(gate) * up),               gate|up = gate_up(norm(x))
+///     hidden = norm(x);  logits = hidden head^T
+///
+/// How a token attends is the caller's: over a packed forest of segments (training) or over a cache (sampling).
+/// Source: Touvron et al. 2023, "Llama 2", section 2.2. Weights are float32.
+#pragma once
+
+#include "libgrpo/policy/model_config.hpp"
+#include "libgrpo/policy/policy.hpp"
+#include "libgrpo/policy/weights.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace grpo {
+
+/// How queries see keys. Called once per layer, in order.
+class Attend {
+ public:
+  virtual ~Attend() = default;
+  /// shape: q [L,Hq,D], k and v [L,Hkv,D] of the new rows -> [L,Hq,D]
+  virtual at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) = 0;
+};
+
+class CausalLm final : public Policy {
+ public:
+  /// throws: Error{data} on anything wrong with the model (see read_model_config, load_weights)
+  static std::unique_ptr<CausalLm> load(const std::filesystem::path& model);
+  CausalLm(ModelConfig config, Weights weights);
+
+  /// Final hidden states, after the last norm. shape: ids and positions [L] i64 -> [L, hidden] f32
+  /// throws: Error{contract} for ids outside the vocabulary   cost: 2 x parameters x L FLOPs
+  [[nodiscard]] at::Tensor hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const;
+
+  [[nodiscard]] TokenScores score(const Part& part, double temperature) const override;
+  [[nodiscard]] std::vector<Parameter> parameters() const override;
+  void save(const std::filesystem::path& folder) const override;
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+  /// 1 / sqrt(head_dim)
+  [[nodiscard]] double attention_scale() const;
+  /// Switches training on: parameters() become leaves with gradients. A frozen reference never calls it.
+  void require_grad();
+
+ private:
+  ModelConfig config_;
+  Weights weights_;
+  at::Tensor inverse_frequencies_;  // [head_dim / 2]
+};
+
+/// Attention over a packed forest, with gradients.
+class TreeAttend final : public Attend {
+ public:
+  TreeAttend(const SegmentTree& tree, double scale) : tree_(tree), scale_(scale) {}
+  at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override;
+
+ private:
+  const SegmentTree& tree_;
+  double scale_;
+};
+
+}  // namespace grpo

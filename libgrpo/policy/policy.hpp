@@ -1,0 +1,41 @@
+/// The model being trained, as the trainer sees it.
+#pragma once
+
+#include "libgrpo/rollout/batch.hpp"
+#include "libgrpo/tensor/token_scores.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace grpo {
+
+/// A trainable tensor. Its storage is shared with the policy: the optimizer updates it in place.
+struct Parameter {
+  std::string name;
+  at::Tensor tensor;   ///< leaf with requires_grad
+  bool decays = true;  ///< weight decay applies (matrices yes; norms and biases no, as in transformers)
+};
+
+/// thread: one caller at a time
+class Policy {
+ public:
+  virtual ~Policy() = default;
+
+  /// Log-probs and entropies of a part's completion tokens.
+  /// shape: [T] f32 each, in the order of part.targets   unit: nats, of softmax(logits / temperature)
+  /// grad: to the parameters, unless gradients are switched off (at::NoGradGuard)
+  /// cost: one forward over the part's packed rows
+  [[nodiscard]] virtual TokenScores score(const Part& part, double temperature) const = 0;
+
+  /// Trainable tensors, in a fixed order that checkpoints rely on.
+  [[nodiscard]] virtual std::vector<Parameter> parameters() const = 0;
+
+  /// Writes config.json, generation_config.json and weights as a Hugging Face model folder (which must exist).
+  /// throws: Error{backend} if writing fails
+  virtual void save(const std::filesystem::path& folder) const = 0;
+};
+
+}  // namespace grpo

@@ -1,0 +1,52 @@
+/// The tensors of a Llama-architecture model, and their names in Hugging Face and GGUF files.
+///
+/// Matrices that are always used together are stored together (q/k/v, gate/up), so a layer is four matrix products; the
+/// names below are slices of them. There is one copy of the weights, for sampling and for training.
+#pragma once
+
+#include "libgrpo/policy/model_config.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace grpo {
+
+struct LayerWeights {
+  at::Tensor input_norm;           ///< [D]
+  at::Tensor qkv;                  ///< [(Hq + 2 Hkv) * head_dim, D]
+  at::Tensor o;                    ///< [D, Hq * head_dim]
+  at::Tensor post_attention_norm;  ///< [D]
+  at::Tensor gate_up;              ///< [2M, D]
+  at::Tensor down;                 ///< [D, M]
+};
+
+struct Weights {
+  at::Tensor embed;  ///< [V, D]
+  std::vector<LayerWeights> layers;
+  at::Tensor norm;  ///< [D]
+  at::Tensor head;  ///< [V, D]; the same tensor as embed when tied
+
+  /// Uninitialised float32 tensors of the right shapes.
+  static Weights allocate(const ModelConfig& config);
+};
+
+/// A Hugging Face tensor name and the slice that holds it.
+struct NamedSlice {
+  std::string name;
+  std::string gguf_name;
+  at::Tensor slice;
+  std::int64_t rotary_heads = 0;  ///< > 0: rows are heads whose halves GGUF interleaves (q and k)
+};
+
+/// Every tensor of a saved model, in the order files hold them; a tied head is left out.
+std::vector<NamedSlice> named_slices(const Weights& weights, const ModelConfig& config);
+
+/// From a folder (model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16) or a .gguf file, as float32.
+/// throws: Error{data} naming file and tensor: missing, of another shape, of a type not supported
+/// cost: one pass over the file on all threads
+Weights load_weights(const std::filesystem::path& model, const ModelConfig& config);
+
+}  // namespace grpo

@@ -1,0 +1,40 @@
+/// Where completions come from: prompts in, groups with behaviour log-probs out.
+#pragma once
+
+#include "libgrpo/policy/policy.hpp"
+#include "libgrpo/types/group.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace grpo {
+
+/// How to sample. temperature 0 is greedy (log-probs are then those of temperature 1).
+struct SamplingParams {
+  std::int64_t num_generations = 8;
+  std::int64_t max_completion_length = 512;
+  std::int64_t min_completion_length = 0;  ///< end tokens are not drawn before this many tokens
+  double temperature = 1.0;
+  double top_p = 1.0;
+  std::int64_t top_k = 0;   ///< 0: off
+  double min_p = 0.0;       ///< keep tokens at least this share as likely as the likeliest
+  std::uint64_t seed = 42;  ///< draws depend on (seed, prompt id, sample, position) alone
+  /// Called as tokens appear, from the calling thread: group index, sample index, token.
+  std::function<void(std::size_t, std::size_t, std::int32_t)> on_token;
+};
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+
+  /// One group per prompt, in order, each with params.num_generations completions of 1 to max_completion_length tokens.
+  /// The same prompt and seed draw the same completion whatever else is in the batch.
+  /// throws: Error{data} if a prompt leaves no room in the model's context; Error{backend} if a server fails
+  [[nodiscard]] virtual std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) = 0;
+
+  /// Makes the policy's newest weights the ones that sample next. cost: nothing where weights are shared
+  virtual void refresh(const Policy& policy) = 0;
+};
+
+}  // namespace grpo

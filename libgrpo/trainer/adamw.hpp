@@ -1,0 +1,47 @@
+/// AdamW over a policy's parameters (Loshchilov & Hutter 2019, algorithm 2), by libtorch's fused kernel.
+#pragma once
+
+#include "libgrpo/policy/policy.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace grpo {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double weight_decay = 0.0;  ///< applied to parameters that decay
+};
+
+/// Moments are float32 and allocated at the first step. thread: one caller at a time
+class AdamW {
+ public:
+  AdamW(std::vector<Parameter> parameters, AdamWOptions options);
+
+  /// L2 norm over all gradients, missing ones counting 0. cost: one pass over the gradients
+  [[nodiscard]] double grad_norm() const;
+  /// Multiplies all gradients.
+  void scale_grads(double factor);
+  void zero_grad();
+  /// One update with the gradients at hand. A parameter without a gradient is left alone. cost: memory-bound
+  void step(double learning_rate);
+  [[nodiscard]] std::int64_t steps() const { return steps_; }
+
+  /// Moments by name, for checkpoints; restore() takes what state() gave.
+  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
+  /// throws: Error{data} if a tensor is missing or has another shape
+  void restore(const std::vector<std::pair<std::string, at::Tensor>>& state, std::int64_t steps);
+
+ private:
+  void allocate();
+  std::vector<Parameter> parameters_;
+  AdamWOptions options_;
+  std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace grpo
