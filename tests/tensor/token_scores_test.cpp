@@ -26,8 +26,7 @@ TEST_CASE("fused token scores equal the reference, values and gradients, over se
   };
   CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-4);
   const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
-  CHECK(max_abs_difference(a[0], b[0]) < 1e-4);
-  CHECK(max_abs_difference(a[1], b[1]) < 1e-4);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
 }
 
 TEST_CASE("entropy of a uniform distribution is log V, and its gradient is zero") {
