@@ -4,7 +4,6 @@ find_package(Threads REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
-find_package(CLI11 REQUIRED)
 find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 find_path(GRPO_FMT_INCLUDE fmt/format.h REQUIRED)  # header-only: the torch wheel carries another fmt, and the two must not meet
 find_path(GRPO_PCRE2_INCLUDE pcre2.h REQUIRED)
@@ -24,7 +23,7 @@ endif()
 
 # x86 builds of libtorch export their BLAS; where one does not, the attention kernel calls libtorch's slower entry points.
 include(CheckCXXSourceCompiles)
-get_target_property(torch_cpu_library torch_cpu IMPORTED_LOCATION)
-set(CMAKE_REQUIRED_LIBRARIES "${torch_cpu_library}" -Wl,--unresolved-symbols=ignore-in-shared-libs)
-check_cxx_source_compiles("extern \"C\" void sgemm_(); int main() { sgemm_(); }" GRPO_HAS_SGEMM)
+find_library(GRPO_TORCH_CPU torch_cpu PATHS "${TORCH_INSTALL_PREFIX}/lib" REQUIRED NO_DEFAULT_PATH)
+set(CMAKE_REQUIRED_LIBRARIES "${GRPO_TORCH_CPU}" -Wl,--unresolved-symbols=ignore-in-shared-libs)
+check_cxx_source_compiles("extern \"C\" void sgemm_(); int main() { sgemm_(); }" GRPO_LIBTORCH_HAS_SGEMM)
 unset(CMAKE_REQUIRED_LIBRARIES)

@@ -185,10 +185,10 @@ void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const Eval
   const std::vector<std::int64_t> ks = whole_k(options, params.temperature);
   const RewardSet rewards(recipe.reward.reward_funcs, recipe.reward.reward_weights);
   const auto [source, dataset] = open_rows(loaded);
+  const ModelConfig config = read_model_config(model);
   const auto tokenizer = load_tokenizer(model);
   const auto chat = open_chat_template(recipe);
-  const PromptSet rows(*source, *tokenizer, chat ? &*chat : nullptr,
-                       prompt_style(recipe, read_model_config(model), *tokenizer));
+  const PromptSet rows(*source, *tokenizer, chat ? &*chat : nullptr, prompt_style(recipe, config, *tokenizer));
   const auto wanted = static_cast<std::size_t>(recipe.data.eval_num_prompts);
   const std::size_t count = wanted == 0 ? rows.size() : std::min(wanted, rows.size());
 

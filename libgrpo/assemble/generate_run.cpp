@@ -31,15 +31,11 @@ class OneQuestion final : public PromptSource {
   std::string question_, origin_;
 };
 
-Prompt make_prompt(const Recipe& recipe, const GenerateOptions& options, const Tokenizer& tokenizer, std::istream& in) {
-  if (options.prompt.has_value() == options.chat.has_value())
-    throw Error(ErrorKind::recipe, options.prompt
-                                       ? "--prompt and --chat are both given; keep one"
-                                       : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
-                                         "in the model's chat format");
+Prompt make_prompt(const Recipe& recipe, const GenerateOptions& options, const ModelConfig& config,
+                   const Tokenizer& tokenizer, std::istream& in) {
   std::string text = options.prompt ? *options.prompt : *options.chat;
   if (text == "-") text = std::string(std::istreambuf_iterator<char>(in), {});
-  PromptStyle style = prompt_style(recipe, read_model_config(recipe.policy.model_name_or_path), tokenizer);
+  PromptStyle style = prompt_style(recipe, config, tokenizer);
   if (options.prompt) {
     style.system_prompt.reset();
     style.few_shot.clear();
@@ -87,9 +83,15 @@ std::vector<Field> generate_fields(GenerateOptions& o) {
 }
 
 void run_generate(const Recipe& recipe, const GenerateOptions& options, const GenerateConsole& console) {
+  if (options.prompt.has_value() == options.chat.has_value())
+    throw Error(ErrorKind::recipe, options.prompt
+                                       ? "--prompt and --chat are both given; keep one"
+                                       : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
+                                         "in the model's chat format");
   const std::string& model = recipe.policy.model_name_or_path;
+  const ModelConfig config = read_model_config(model);
   const auto tokenizer = load_tokenizer(model);
-  const Prompt prompt = make_prompt(recipe, options, *tokenizer, console.in);
+  const Prompt prompt = make_prompt(recipe, options, config, *tokenizer, console.in);
   std::ostream& out = console.out;
   if (console.dry_run) {
     out << (console.live ? harmless(prompt.text) : prompt.text) << "\n";

@@ -133,7 +133,7 @@ Json describe(const fs::path& path) {
 
 void show_model(const Json& m, std::ostream& out) {
   out << fmt::format(
-      "model      {:.1f} M parameters: {} layers of width {}, {} heads ({} for keys and values) of {}, MLP {}\n",
+      "sizes      {:.1f} M parameters: {} layers of width {}, {} heads ({} for keys and values) of {}, MLP {}\n",
       m["parameters"].get<double>() / 1e6, m["num_layers"].dump(), m["hidden_size"].dump(), m["num_heads"].dump(),
       m["num_kv_heads"].dump(), m["head_dim"].dump(), m["intermediate_size"].dump());
   out << fmt::format("text       vocabulary {}, context {}, ends with {}\n", m["vocab_size"].dump(),

@@ -35,10 +35,10 @@ void inspect_tokens(const Recipe& recipe, std::istream& in, const std::string& n
 void inspect_prompts(const Recipe& recipe, std::int64_t rows, bool json, std::ostream& out) {
   const std::string& model = recipe.policy.model_name_or_path;
   const auto source = open_train_source(recipe);
+  const ModelConfig config = read_model_config(model);
   const auto tokenizer = load_tokenizer(model);
   const auto chat = open_chat_template(recipe);
-  const PromptSet prompts(*source, *tokenizer, chat ? &*chat : nullptr,
-                          prompt_style(recipe, read_model_config(model), *tokenizer));
+  const PromptSet prompts(*source, *tokenizer, chat ? &*chat : nullptr, prompt_style(recipe, config, *tokenizer));
   const std::size_t count = std::min(static_cast<std::size_t>(rows), prompts.size());
   for (std::size_t i = 0; i < count; ++i) {
     const Prompt prompt = prompts.prompt(i);

@@ -60,12 +60,24 @@ void refuse_unsupported(const Json& json, const fs::path& file) {
   if (json.contains("quantization_config")) refuse(file, "quantized weights (quantization_config) are not supported");
 }
 
+std::int32_t token_id(const Json& id, const fs::path& file, const char* key) {
+  if (!id.is_number_integer() || id < 0 || id > (1 << 24))
+    refuse(file, fmt::format("{} holds {}, expected a token id", key, id.dump()));
+  return id.get<std::int32_t>();
+}
+
+bool boolean(const Json& json, const fs::path& file, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end() || found->is_null()) return false;
+  if (!found->is_boolean()) refuse(file, fmt::format("'{}' is {}, expected true or false", key, found->dump()));
+  return found->get<bool>();
+}
+
 void add_eos(ModelConfig& config, const Json& json, const fs::path& file) {
   const auto found = json.find("eos_token_id");
   if (found == json.end() || found->is_null()) return;
   for (const Json& id : found->is_array() ? *found : Json::array({*found})) {
-    if (!id.is_number_integer()) refuse(file, fmt::format("eos_token_id holds {}, expected an integer", id.dump()));
-    const auto value = id.get<std::int32_t>();
+    const auto value = token_id(id, file, "eos_token_id");
     if (std::find(config.eos_token_ids.begin(), config.eos_token_ids.end(), value) == config.eos_token_ids.end())
       config.eos_token_ids.push_back(value);
   }
@@ -88,11 +100,12 @@ ModelConfig from_folder(const fs::path& folder) {
   c.rope_theta = number(json, file, "rope_theta", 10000.0);
   if (const auto rope = json.find("rope_parameters"); rope != json.end() && rope->is_object()) {
     c.rope_theta = number(*rope, file, "rope_theta", c.rope_theta);
-    if (rope->value("rope_type", "default") != "default")
+    if (rope->contains("rope_type") && (*rope)["rope_type"] != "default")
       refuse(file, fmt::format("rope_type {} is not supported", (*rope)["rope_type"].dump()));
   }
-  c.tie_word_embeddings = json.value("tie_word_embeddings", false);
-  c.bos_token_id = static_cast<std::int32_t>(json.value("bos_token_id", Json(-1)).is_number_integer() ? json.value("bos_token_id", -1) : -1);
+  c.tie_word_embeddings = boolean(json, file, "tie_word_embeddings");
+  if (const auto bos = json.find("bos_token_id"); bos != json.end() && !bos->is_null())
+    c.bos_token_id = token_id(*bos, file, "bos_token_id");
   const fs::path generation = folder / "generation_config.json";
   if (fs::exists(generation)) add_eos(c, read_json(generation), generation);
   add_eos(c, json, file);

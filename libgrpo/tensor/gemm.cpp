@@ -1,12 +1,12 @@
 #include "libgrpo/tensor/gemm.hpp"
 
-#include "libgrpo/tensor/precompiled.hpp"
-
 #if GRPO_HAS_SGEMM
 /// The Fortran entry of BLAS, column-major; x86 builds of libtorch export their MKL's.
 extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const float* alpha,
                        const float* a, const int* lda, const float* b, const int* ldb, const float* beta, float* c,
                        const int* ldc);
+#else
+#include "libgrpo/tensor/precompiled.hpp"
 #endif
 
 namespace grpo {

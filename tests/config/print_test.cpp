@@ -48,6 +48,7 @@ const std::map<std::string, std::string> kOther = {
     {"epsilon", "0.3"},
     {"epsilon_high", "0.28"},
     {"beta", "0.04"},
+    {"use_bias_correction_kl", "false"},
     {"scale_rewards", "\"batch\""},
     {"learning_rate", "2.5e-7"},
     {"lr_scheduler_type", "\"constant_with_warmup\""},

@@ -144,6 +144,8 @@ TEST_CASE("what would change the result and is not handled is refused by name") 
   refuses("\"attention_bias\": false", "\"attention_bias\": true", "attention_bias");
   refuses("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "gelu");
   refuses("\"vocab_size\": 300", "\"vocab_size\": \"many\"", "vocab_size");
+  refuses("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1", "tie_word_embeddings");
+  refuses("257,", "99999999999,", "eos_token_id");
   CHECK_NOTHROW(CausalLm::load(folder));
 }
 
