@@ -42,6 +42,9 @@ Value apply_filter(std::string_view name, const Value& input, const Arguments& a
 /// Filters on sequences; nullopt if `name` is not one. Called by apply_filter.
 std::optional<Value> apply_sequence_filter(std::string_view name, const Value& input, const Arguments& arguments,
                                            Budget& budget);
+bool is_sequence_filter(std::string_view name);
+bool is_filter(std::string_view name);
+bool is_test(std::string_view name);
 bool apply_test(std::string_view name, const Value& input, const Arguments& arguments, Budget& budget);
 
 /// Whether Python's type has such a method, known here or not.

@@ -291,6 +291,8 @@ const std::map<std::string_view, Filter>& filters() {
 
 }  // namespace
 
+bool is_sequence_filter(std::string_view name) { return filters().count(name) > 0; }
+
 std::optional<Value> apply_sequence_filter(std::string_view name, const Value& input, const Arguments& arguments,
                                            Budget& budget) {
   const auto hit = filters().find(name);

@@ -11,15 +11,15 @@
 
 namespace grpo::jinja {
 
-inline constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;       ///< of the template
-inline constexpr int kMaxNesting = 100;                                    ///< of brackets, tags and data
-inline constexpr int kMaxTreeDepth = 200;                                  ///< of an expression such as a + b + c + ...
-inline constexpr int kMaxEvalDepth = 600;                                  ///< of nodes being evaluated at once
-inline constexpr int kMaxMacroDepth = 60;                                  ///< of macro calls
-inline constexpr std::uint64_t kMaxSteps = 20'000'000;                     ///< of one rendering, about two seconds
-inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;       ///< of one string or list
-inline constexpr std::size_t kMaxOutputBytes = std::size_t{16} << 20;      ///< of the rendered text
-inline constexpr std::uint64_t kMaxTotalBytes = std::uint64_t{512} << 20;  ///< of all values one rendering makes
+inline constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;   ///< of the template
+inline constexpr int kMaxNesting = 100;                                ///< of brackets, tags and data
+inline constexpr int kMaxTreeDepth = 200;                              ///< of an expression such as a + b + c + ...
+inline constexpr int kMaxEvalDepth = 600;                              ///< of nodes being evaluated at once
+inline constexpr int kMaxMacroDepth = 60;                              ///< of macro calls
+inline constexpr std::uint64_t kMaxSteps = 5'000'000;                  ///< of one rendering; a long chat takes 100'000
+inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;   ///< of one string or list
+inline constexpr std::size_t kMaxOutputBytes = std::size_t{16} << 20;  ///< of the rendered text
+inline constexpr std::uint64_t kMaxTotalBytes = std::uint64_t{256} << 20;  ///< of all values one rendering makes
 inline constexpr std::int64_t kMaxRange = 100'000;                         ///< as in jinja2's sandbox
 
 /// A failure without its place; whoever knows the line and the expression turns it into an Error{data}.

@@ -10,7 +10,11 @@ class Parser : public ExprParser {
  public:
   using ExprParser::ExprParser;
 
-  Body run() { return statements({}); }
+  Body run() {
+    Body body = statements({});
+    refuse_unknown(0);
+    return body;
+  }
 
  private:
   using Ends = std::initializer_list<std::string_view>;
@@ -56,10 +60,12 @@ class Parser : public ExprParser {
 
   /// The body of a tag, and the closing tag with its name.
   Body block(std::string_view end) {
+    const std::size_t known = unknown_.size();
     skip_symbol(":");
     end_tag();
     Body body = statements({end});
     take();
+    if (end != "endif") refuse_unknown(known);
     return body;
   }
 
@@ -129,11 +135,14 @@ class Parser : public ExprParser {
       skip_symbol(":");
       statement.place.end = now().end;
       end_tag();
+      const std::size_t known = unknown_.size();
       Body body = statements({"elif", "else", "endif"});
       statement.branches.emplace_back(std::move(test), std::move(body));
+      forget_unknown(known);
       if (skip_name("elif")) continue;
       if (skip_name("else")) {
         statement.branches.emplace_back(nullptr, block("endif"));
+        forget_unknown(known);
       } else {
         take();
       }
@@ -150,6 +159,7 @@ class Parser : public ExprParser {
     if (now().is_name("recursive")) fail("recursive loops are not supported");
     skip_symbol(":");
     end_tag();
+    const std::size_t known = unknown_.size();
     ++loops_;
     statement.body = statements({"else", "endfor"});
     --loops_;
@@ -158,6 +168,7 @@ class Parser : public ExprParser {
     } else {
       take();
     }
+    refuse_unknown(known);
   }
 
   void set(Stmt& statement) {

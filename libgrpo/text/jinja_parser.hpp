@@ -41,6 +41,7 @@ class ExprParser {
   void expect_symbol(std::string_view symbol);
   std::string expect_name();
   [[noreturn]] void fail(const std::string& what) const;
+  static std::string describe(const Token& token);
 
   /// `conditional`: whether "a if b else c" may appear (not where a statement has its own if).
   ExprPtr expression(bool conditional = true);
@@ -55,6 +56,16 @@ class ExprParser {
     int varargs = 0, kwargs = 0, caller = 0;
   };
   Mentions mentions_;
+
+  /// Filters and tests that do not exist. As in jinja2 they are refused at once, but inside an `if` only when they run.
+  struct Unknown {
+    std::string what;
+    int line = 1;
+    std::size_t offset = 0;
+  };
+  void refuse_unknown(std::size_t since) const;
+  void forget_unknown(std::size_t since) { unknown_.resize(since); }
+  std::vector<Unknown> unknown_;
 
  private:
   ExprPtr condition();

@@ -117,6 +117,8 @@ bool is_order(std::string_view name) {
 
 }  // namespace
 
+bool is_test(std::string_view name) { return is_order(name) || tests().count(name) > 0; }
+
 bool apply_test(std::string_view name, const Value& input, const Arguments& arguments, Budget& budget) {
   budget.step();
   const Call call{name, input, arguments, budget};

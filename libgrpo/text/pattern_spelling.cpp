@@ -1,6 +1,7 @@
 #include "libgrpo/text/pattern_spelling.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace grpo {
 namespace {
@@ -15,6 +16,9 @@ constexpr std::string_view kLetters =
 constexpr std::string_view kNumbers =
     R"(\p{N}\x{10D40}-\x{10D49}\x{116D0}-\x{116E3}\x{11BF0}-\x{11BF9}\x{11F50}-\x{11F59}\x{16130}-\x{16139})"
     R"(\x{16D70}-\x{16D79}\x{1CCF0}-\x{1CCF9}\x{1D2C0}-\x{1D2D3}\x{1E4F0}-\x{1E4F9}\x{1E5F1}-\x{1E5FA})";
+constexpr std::string_view kDecimals =
+    R"(\p{Nd}\x{10D40}-\x{10D49}\x{116D0}-\x{116E3}\x{11BF0}-\x{11BF9}\x{11F50}-\x{11F59}\x{16130}-\x{16139})"
+    R"(\x{16D70}-\x{16D79}\x{1CCF0}-\x{1CCF9}\x{1E4F0}-\x{1E4F9}\x{1E5F1}-\x{1E5FA})";
 constexpr std::string_view kMarks =
     R"(\p{M}\x{897}\x{CF3}\x{ECE}\x{10D69}-\x{10D6D}\x{10EFC}-\x{10EFF}\x{11241}\x{113B8}-\x{113C0}\x{113C2}\x{113C5})"
     R"(\x{113C7}-\x{113CA}\x{113CC}-\x{113D0}\x{113D2}\x{113E1}-\x{113E2}\x{11F00}-\x{11F01}\x{11F03}\x{11F34}-\x{11F3A})"
@@ -22,9 +26,8 @@ constexpr std::string_view kMarks =
     R"(\x{1E5EE}-\x{1E5EF})";
 
 constexpr std::string_view kSpace = R"(\t-\r\x{85}\p{Z})";
-constexpr std::string_view
-    kWordRest =  // beside letters and marks: decimals, letter-like signs, six odd Latin-1 numbers
-    R"(\p{Nd}\p{Nl}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169})"
+constexpr std::string_view kWordRest =  // beside letters, marks, decimals: letter-like signs, six Latin-1 numbers
+    R"(\p{Nl}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169})"
     R"(\x{1F170}-\x{1F189})";
 constexpr std::string_view kHex = "0-9A-Fa-f";
 
@@ -36,9 +39,12 @@ std::string members_of(std::string_view pattern, std::size_t& at, bool& negated,
     case 's':
     case 'S':
       return std::string(common ? "" : kSpace);
+    case 'd':
+    case 'D':
+      return std::string(common ? "" : kDecimals);
     case 'w':
     case 'W':
-      return fmt::format("{}{}{}", kLetters, kMarks, kWordRest);
+      return fmt::format("{}{}{}{}", kLetters, kMarks, kDecimals, kWordRest);
     case 'h':
     case 'H':
       return std::string(kHex);
@@ -49,10 +55,14 @@ std::string members_of(std::string_view pattern, std::size_t& at, bool& negated,
       return {};
   }
   if (common) return {};
-  const std::string_view name = pattern.substr(at + 1, 3);
-  const std::string_view members = name == "{L}" ? kLetters : name == "{N}" ? kNumbers : name == "{M}" ? kMarks : "";
-  if (!members.empty()) at += 3;
-  return std::string(members);
+  const std::string_view rest = pattern.substr(at + 1);
+  for (const auto& [name, members] :
+       {std::pair{std::string_view("{L}"), kLetters}, {"{N}", kNumbers}, {"{Nd}", kDecimals}, {"{M}", kMarks}}) {
+    if (!rest.starts_with(name)) continue;
+    at += name.size();
+    return std::string(members);
+  }
+  return {};
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -242,6 +242,22 @@ TEST_CASE("text that does not parse is refused", "[chat_template]") {
   CHECK(render("") == "");
 }
 
+TEST_CASE("a filter that nobody knows is refused where jinja2 refuses it", "[chat_template]") {
+  for (const char* bad : {"{{ 1 | frob }}", "{% for x in [] %}{{ 1 | frob }}{% endfor %}", "{{ 1 is frob }}",
+                          "{% if false %}{% for x in [] %}{{ 1 | frob }}{% endfor %}{% endif %}",
+                          "{% if 1 | frob %}{% endif %}", "{% macro m() %}{{ 1 | frob }}{% endmacro %}"}) {
+    INFO(bad);
+    CHECK_THROWS_WITH(ChatTemplate(bad), Catch::Contains("'frob'"));
+  }
+  for (const char* good :
+       {"{% if false %}{{ 1 | frob }}{% endif %}ok", "{{ 'ok' if true else 1 | frob }}",
+        "{{ 1 | frob if false else 'ok' }}", "{% if true %}ok{% else %}{{ 1 is frob }}{% endif %}"}) {
+    INFO(good);
+    CHECK(render(good) == "ok");
+  }
+  CHECK_THAT(complaint("{% if true %}{{ 1 | frob }}{% endif %}"), Catch::Contains("'frob'"));
+}
+
 TEST_CASE("the sandbox forbids what it forbids in Python", "[chat_template]") {
   for (const char* bad :
        {"{{ [1].append(2) }}", "{{ {}.update({}) }}", "{{ {'a': 1}.pop('a') }}", "{{ ''.__class__.__mro__ }}",
@@ -295,7 +311,7 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
       {double_it + "| list | join('aaaa') %}{% endfor %}", "above the limit"},
       {double_it + "| escape | string | indent(1000, true) %}{% endfor %}{{ ns.x * 9999 }}", "above the limit"},
       {"{{ range(10**9) | length }}", "more than 100000 items"},
-      {"{{ range(-10**18, 10**18) | length }}", "more than 100000 items"},
+      {"{{ range(-(10**18), 10**18) | length }}", "more than 100000 items"},
       {"{{ range(0, 10, 0) }}", "zero"},
       {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro calls nested deeper"},
       {"{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}", "nested deeper"},
@@ -319,7 +335,7 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
       {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}{% for i in range(99999) %}{{ a == b }}{% endfor %}",
        "steps"},
       {"{% set a = ('a' * 200000).split('a') | list %}{% for i in range(99999) %}{{ a | sort | length }}{% endfor %}",
-       "above the limit"},
+       "steps"},
       {"{{ 'x'.center(10**12) }}", "above the limit"},
       {"{{ '%1000000000d' % 1 }}", "above the limit"},
       {"{{ 2 ** 63 }}", "overflow"},
@@ -333,12 +349,12 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
   };
   for (const Hostile& one : all) {
     INFO(one.source.substr(0, 200));
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();  // of the processor: the machine may be busy
     const std::string text = complaint(one.source);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    const double took_s = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     CHECK_THAT(text, Catch::Contains(one.complaint));
     CHECK(text.size() < 2000);
-    CHECK(took.count() < 60);  // generous: a sanitizer build on a busy machine
+    CHECK(took_s < 20);  // well under a second in a release build
   }
 }
 
