@@ -7,6 +7,7 @@
 #include "libgrpo/trainer/schedule.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <fmt/format.h>
 
 namespace grpo {
@@ -48,6 +49,31 @@ void load_prompts(Assembly& a, const ModelConfig& config) {
   const auto wanted = static_cast<std::size_t>(recipe.data.eval_num_prompts);
   const std::size_t count = wanted == 0 ? eval.size() : std::min(wanted, eval.size());
   for (std::size_t i = 0; i < count; ++i) a.eval_prompts.push_back(eval.prompt(i));
+}
+
+/// Renders the prompts this run will use (of one epoch, the first 100,000), so that a row that is damaged or too long ends the run
+/// before it begins, not after a night.
+void check_prompts(Assembly& a) {
+  constexpr std::uint64_t kMost = 100000;
+  std::vector<std::size_t> rows;
+  const auto last = static_cast<std::uint64_t>(a.plan.total_steps);
+  for (auto step = static_cast<std::uint64_t>(a.resumed.step); step < last && rows.size() < std::min<std::uint64_t>(kMost, a.train_prompts->size());
+       ++step)
+    for (const std::size_t row : a.order->batch(step)) rows.push_back(row);
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  std::vector<std::exception_ptr> failures(rows.size());
+  at::parallel_for(0, static_cast<std::int64_t>(rows.size()), 32, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      try {
+        static_cast<void>(a.train_prompts->prompt(rows[static_cast<std::size_t>(i)]));
+      } catch (...) {
+        failures[static_cast<std::size_t>(i)] = std::current_exception();
+      }
+    }
+  });
+  for (const auto& failure : failures)
+    if (failure) std::rethrow_exception(failure);
 }
 
 TrainerState trainer_state(const RunState& s) { return {s.step, s.optimizer_steps, s.tokens_seen, s.bad_steps}; }
@@ -148,6 +174,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
   a->plan.first_step = a->resumed.step;
   a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_step),
                                            static_cast<std::uint64_t>(recipe.run.seed), recipe.data.shuffle_dataset);
+  check_prompts(*a);
   load_weights_into(a->model, weights, config);
   build_training(*a);
   return a;

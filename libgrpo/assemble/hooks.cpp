@@ -63,7 +63,6 @@ void EvaluationHook::run(std::int64_t step) {
   metrics_.progress().finish();
   const Stopwatch watch;
   latest_ = evaluate(assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
-  latest_step_ = step;
   auto values = latest_->metrics;
   values["time/eval"] = watch.seconds();
   metrics_.sink().write(step, values);
@@ -82,14 +81,10 @@ void EvaluationHook::before_run(std::int64_t step) {
 
 void EvaluationHook::after_step(StepReport& report) {
   const Recipe& recipe = assembly_.loaded.recipe;
+  const bool steps = recipe.metrics.eval_strategy == EvalStrategy::steps;
   const std::int64_t every = recipe.metrics.eval_steps.value_or(recipe.checkpoint.save_steps);
-  if (recipe.metrics.eval_strategy == EvalStrategy::steps && report.step % every == 0) run(report.step);
-}
-
-void EvaluationHook::after_run(std::int64_t step, bool stopped) {
-  const MetricsOptions& options = assembly_.loaded.recipe.metrics;
-  const bool wanted = options.eval_on_start || options.eval_strategy != EvalStrategy::no;
-  if (wanted && !stopped && step != latest_step_) run(step);
+  const bool last = report.step == assembly_.plan.total_steps;
+  if ((steps && report.step % every == 0) || (last && (steps || recipe.metrics.eval_on_start))) run(report.step);
 }
 
 void CompletionsHook::after_step(StepReport& report) {

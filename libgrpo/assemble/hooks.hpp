@@ -29,13 +29,13 @@ class MetricsHook final : public Hook {
   double seconds_ = 0.0;
 };
 
-/// Greedy evaluation on the held-out prompts: before the run (eval_on_start), every eval_steps, and at the end.
+/// Greedy evaluation on the held-out prompts: before the run (eval_on_start), every eval_steps, and after the last step (before
+/// that step's checkpoint, so that a run resumed there lacks nothing).
 class EvaluationHook final : public Hook {
  public:
   EvaluationHook(Assembly& assembly, MetricsHook& metrics, std::ostream& out);
   void before_run(std::int64_t step) override;
   void after_step(StepReport& report) override;
-  void after_run(std::int64_t step, bool stopped) override;
   [[nodiscard]] const std::optional<Evaluation>& before() const { return before_; }
   [[nodiscard]] const std::optional<Evaluation>& latest() const { return latest_; }
 
@@ -45,7 +45,6 @@ class EvaluationHook final : public Hook {
   MetricsHook& metrics_;
   std::ostream& out_;
   std::optional<Evaluation> before_, latest_;
-  std::int64_t latest_step_ = -1;
 };
 
 /// completions/step-000123.jsonl: one line per group, with everything needed to replay the step under another objective.

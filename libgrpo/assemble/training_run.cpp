@@ -65,11 +65,19 @@ std::string model_card(const Assembly& a) {
       recipe.sampling.num_generations, fmt::join(recipe.reward.reward_funcs, ", "));
 }
 
+/// The finished model, flat in output_dir.
+void finish(const Assembly& a) {
+  const fs::path folder = a.loaded.recipe.run.output_dir;
+  save_model(folder, *a.model.policy, *a.model.tokenizer);
+  write_file(folder / "README.md", model_card(a));
+}
+
 }  // namespace
 
 bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool>& stop) {
   const fs::path folder = a.loaded.recipe.run.output_dir;
   if (a.resumed.step >= a.plan.total_steps) {
+    finish(a);  // the process may have died between its last checkpoint and here
     console.out << fmt::format("nothing left to do: {} is at step {} of {}. Raise --max_steps, or start anew with "
                                "--overwrite_output_dir.\n",
                                a.resumed_from->string(), a.resumed.step, a.plan.total_steps);
@@ -87,8 +95,7 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
                                a.trainer->state().step, a.plan.total_steps, folder.string());
     return false;
   }
-  save_model(folder, *a.model.policy, *a.model.tokenizer);
-  write_file(folder / "README.md", model_card(a));
+  finish(a);
   const auto steps = a.plan.total_steps - a.resumed.step;
   console.out << fmt::format("trained    {} steps in {} ({:.1f} s a step)\n", steps, show_duration(metrics.seconds()),
                              metrics.seconds() / static_cast<double>(steps));

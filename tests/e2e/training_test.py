@@ -22,6 +22,8 @@ import tiny_model  # noqa: E402
 
 BIN = pathlib.Path(sys.argv.pop(1)).resolve() if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ROOT / "build/release/bin"
 STEPS = 24
+# One thread: the model is too small for two, and threads that wait for each other on a busy machine take minutes.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 class Case(unittest.TestCase):
@@ -118,7 +120,6 @@ class Resume(Case):
                     kills += 1
             with self.subTest(run=run, kills=kills):
                 self.assert_equals_straight(out)
-        self.assertGreater(kills + run, 0)
 
     def test_a_signal_saves_everything_and_exits_75(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -182,10 +183,8 @@ class BadInput(Case):
         self.bad(3, r"empty.jsonl", "--dataset_name", empty)
         self.bad(3, r"rows.jsonl.*question", "--dataset_prompt_column", "question")
         lacks = self.dir / "lacks.jsonl"
-        lacks.write_text('{"problem": "a", "answer": "b"}\n' * 20 + '{"problem": "a"}\n')
-        got, _, stderr = self.run_train(self.dir / "row", "--dataset_name", lacks, "--shuffle_dataset", "false")
-        self.assertEqual(got, 3, stderr)
-        self.assertRegex(stderr, r"lacks.jsonl:21.*answer")
+        lacks.write_text('{"problem": "a", "answer": "b"}\n' * 19 + '{"problem": "a"}\n')
+        self.bad(3, r"lacks.jsonl:20.*answer", "--dataset_name", lacks)
         few = self.dir / "few.jsonl"
         few.write_text('{"problem": "a", "answer": "b"}\n')
         self.bad(3, r"1 rows.*2 prompts", "--dataset_name", few)
@@ -194,9 +193,7 @@ class BadInput(Case):
         self.bad(2, r"max_completion_length 512.*context of 512", "--max_completion_length", 512)
         long = self.dir / "long.jsonl"
         long.write_text(json.dumps({"problem": "x" * 600, "answer": "b"}) + "\n" + '{"problem": "a", "answer": "b"}\n' * 3)
-        got, _, stderr = self.run_train(self.dir / "long_run", "--dataset_name", long)
-        self.assertEqual(got, 3, stderr)
-        self.assertRegex(stderr, r"long.jsonl:1\b.*6\d\d.*488")
+        self.bad(3, r"long.jsonl:1\b.*6\d\d.*488", "--dataset_name", long)
 
     def test_model_files(self):
         self.bad(3, r"nowhere.*model", "--model_name_or_path", "nowhere")
