@@ -40,7 +40,8 @@ void load_weights_into(ModelParts& parts, const fs::path& weights, const ModelCo
 void load_prompts(Assembly& a, const ModelConfig& config) {
   const Recipe& recipe = a.loaded.recipe;
   a.train_source = open_train_source(recipe);
-  a.eval_source = open_eval_source(recipe);
+  const bool evaluates = recipe.metrics.eval_on_start || recipe.metrics.eval_strategy != EvalStrategy::no;
+  if (evaluates) a.eval_source = open_eval_source(recipe);
   const PromptStyle style = prompt_style(recipe, config, *a.model.tokenizer);
   const ChatTemplate* chat = a.model.chat_template ? &*a.model.chat_template : nullptr;
   a.train_prompts = std::make_unique<PromptSet>(*a.train_source, *a.model.tokenizer, chat, style);

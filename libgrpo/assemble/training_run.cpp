@@ -51,6 +51,8 @@ void show_next(std::ostream& out, const Assembly& a) {
                      "--chat \"{}\"",
                      recipe.run.output_dir, recipe.run.output_dir, question);
   if (recipe.data.system_prompt) out << fmt::format(" --system_prompt \"{}\"", *recipe.data.system_prompt);
+  if (!recipe.data.few_shot.empty()) out << " --few_shot";
+  for (const std::string& turn : recipe.data.few_shot) out << fmt::format(" \"{}\"", turn);
   out << "\n";
 }
 

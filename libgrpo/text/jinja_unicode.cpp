@@ -216,6 +216,7 @@ std::string swap_case(std::string_view text) {
 std::size_t find_text(std::string_view text, std::string_view pattern, std::size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (pattern.empty()) return from;
+  if (pattern.size() == 1) return text.find(pattern[0], from);
   // memmem is linear in glibc; std::string_view::find is quadratic for patterns made to hurt.
   const void* hit = memmem(text.data() + from, text.size() - from, pattern.data(), pattern.size());
   if (!hit) return std::string_view::npos;

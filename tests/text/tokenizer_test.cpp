@@ -271,6 +271,18 @@ TEST_CASE("bytes without a token become the unknown token, or vanish", "[tokeniz
   CHECK(from_json(root)->encode("aQQbab") == Ids{1, 0, 2, 3});
 }
 
+TEST_CASE("ignore_merges takes a whole piece that no rule reaches", "[tokenizer]") {
+  json root = json::parse(read_file("tests/oracle/bpe_llama3.json"));
+  json& model = root["model"];
+  REQUIRE(model["ignore_merges"] == true);
+  const auto id = static_cast<std::int32_t>(model["vocab"].size());
+  model["vocab"]["qzqz"] = id;
+  CHECK(from_json(root)->encode("qzqz") == Ids{id});
+  CHECK(from_json(root)->encode("qzqzq").size() == 5);
+  model["ignore_merges"] = false;
+  CHECK(from_json(root)->encode("qzqz").size() == 4);
+}
+
 TEST_CASE("long and hostile texts end, and lose nothing", "[tokenizer]") {
   const std::size_t n = 200'000;
   const auto repeat = [&](std::string_view part) {
