@@ -43,8 +43,8 @@ class ChatTemplate {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The template a model brings: chat_template.jinja, tokenizer_config.json (string or list, "default"), or GGUF metadata.
-/// empty if it has none. throws: Error{data} if it has one that does not read
+/// The template a model brings: chat_template.jinja, tokenizer_config.json (string or list, "default"), or GGUF
+/// metadata. empty if it has none. throws: Error{data} if it has one that does not read
 std::optional<std::string> find_chat_template(const std::filesystem::path& model);
 
 }  // namespace grpo

@@ -398,6 +398,9 @@ TEST_CASE("details in which templates rely on Python", "[chat_template]") {
   };
   for (const Detail& one : std::vector<Detail>{
            {"{{ [none, true, 1.0, 'a\\'b', (1,), {'k': []}] }}", "[None, True, 1.0, \"a'b\", (1,), {'k': []}]"},
+           {"{{ 'a\\x01\\x7f\\u2028' | tojson == '\"a\\\\u0001\\x7f\\u2028\"' }}", "True"},
+           {"{{ ' a b c '.split(none, 1) }} {{ ' a b c '.rsplit(none, 1) }} {{ 'a,b,c'.rsplit(',', 1) }}",
+            "['a', 'b c '] [' a b', 'c'] ['a,b', 'c']"},
            {"{{ 7 // -2 }} {{ -7 % 3 }} {{ 7.5 % -2 }} {{ 1e16 }} {{ 0.1 + 0.2 }} {{ 5 / 2 }} {{ 4 / 2 }}",
             "-4 2 -0.5 1e+16 0.30000000000000004 2.5 2.0"},
            {"{{ 1 < 2 < 3 }} {{ 3 > 2 == 2 }} {{ not 1 == 2 }} {{ 1 in [1.0] }}", "True True True True"},
