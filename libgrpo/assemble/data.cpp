@@ -1,7 +1,7 @@
 #include "libgrpo/assemble/data.hpp"
 
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 
 #include <filesystem>
 

@@ -1,6 +1,6 @@
 #include "libgrpo/assemble/hooks.hpp"
 
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/config/print.hpp"
 
 #include <fmt/format.h>
@@ -122,7 +122,7 @@ void CheckpointHook::save() {
   const Recipe& recipe = assembly_.loaded.recipe;
   const TrainerState& state = assembly_.trainer->state();
   const RunState run{state.step,
-                     state.optimizer_steps,
+                     assembly_.optimizer->steps(),
                      state.tokens_seen,
                      state.bad_steps,
                      assembly_.plan.total_steps,

@@ -2,7 +2,7 @@
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/checkpoint/checkpoint.hpp"
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/format/gguf.hpp"
 #include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/metrics/progress.hpp"

@@ -1,7 +1,7 @@
 #include "libgrpo/assemble/training_run.hpp"
 
 #include "libgrpo/assemble/hooks.hpp"
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/config/print.hpp"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 #include "libgrpo/checkpoint/checkpoint.hpp"
 
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 

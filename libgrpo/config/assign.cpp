@@ -1,3 +1,4 @@
+#include "libgrpo/base/utf8.hpp"
 #include "libgrpo/config/field.hpp"
 
 #include <charconv>
@@ -75,7 +76,7 @@ std::string convert(const Value& value, double& out, Notes&) {
 
 std::string convert(const Value& value, std::string& out, Notes&) {
   if (!is_textual(value)) return "expected a string";
-  if (!is_valid_utf8(value.string)) return "expected text in UTF-8";
+  if (!is_utf8(value.string)) return "expected text in UTF-8";
   out = value.string;
   return {};
 }

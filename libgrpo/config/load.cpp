@@ -1,6 +1,7 @@
 #include "libgrpo/config/load.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/base/utf8.hpp"
 #include "libgrpo/config/field.hpp"
 #include "libgrpo/config/known_keys.hpp"
 #include "libgrpo/config/validate.hpp"
@@ -105,7 +106,7 @@ void Loader::parse(std::string_view text, bool yaml) {
     }
   }
   try {
-    if (!is_valid_utf8(text)) throw SyntaxError(0, "not text in UTF-8");
+    if (!is_utf8(text)) throw SyntaxError(0, "not text in UTF-8");
     const std::vector<std::string> tables = sections(list_);
     const auto entries = yaml ? read_yaml(std::string(text), tables) : read_toml(text, tables);
     for (const Entry& entry : entries) apply(entry);

@@ -1,31 +1,13 @@
 #include "libgrpo/config/value.hpp"
 
+#include "libgrpo/base/utf8.hpp"
+
 #include <array>
 #include <charconv>
 #include <cmath>
 
 namespace grpo {
 namespace {
-
-// Length of the well-formed UTF-8 character at `at`, 0 if there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(at);
-  if (first < 0x80U) return 1;
-  if (first >= 0xC2U && first <= 0xDFU) return tail(at + 1) ? 2 : 0;
-  if (first >= 0xE0U && first <= 0xEFU) {
-    const bool overlong = first == 0xE0U && byte(at + 1) < 0xA0U;
-    const bool surrogate = first == 0xEDU && byte(at + 1) > 0x9FU;
-    return tail(at + 1) && tail(at + 2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0U && first <= 0xF4U) {
-    const bool overlong = first == 0xF0U && byte(at + 1) < 0x90U;
-    const bool too_large = first == 0xF4U && byte(at + 1) > 0x8FU;
-    return tail(at + 1) && tail(at + 2) && tail(at + 3) && !overlong && !too_large ? 4 : 0;
-  }
-  return 0;
-}
 
 std::string hex2(unsigned char byte) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -112,28 +94,19 @@ Value Value::of_text(std::string value) {
   return result;
 }
 
-bool is_valid_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
-
 std::string show_text(std::string_view text, std::size_t limit) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     if (out.size() >= limit) return out + "...";
-    const std::size_t length = utf8_length(text, at);
+    const Utf8Step step = utf8_step(text, at);
     if (text[at] == '\n') {
       out += "\\n";
-    } else if (length == 0 || is_control(text[at])) {
+    } else if (!step.valid || is_control(text[at])) {
       out += "\\x" + hex2(static_cast<unsigned char>(text[at]));
     } else {
-      out += text.substr(at, length);
+      out += text.substr(at, step.length);
     }
-    at += length == 0 ? 1 : length;
+    at += step.valid ? step.length : 1;
   }
   return out;
 }

@@ -62,8 +62,6 @@ std::string toml_string(std::string_view text);
 /// Shortest decimal that reads back as the same double, always with a point or an exponent ("3.0", "1e-6").
 std::string show_number(double value);
 
-bool is_valid_utf8(std::string_view text);
-
 /// Readers. A table that only groups (a section's name) is opened and its keys are entries of their own; any other
 /// table is a value. throws: SyntaxError
 std::vector<Entry> read_toml(std::string_view text, const std::vector<std::string>& sections);

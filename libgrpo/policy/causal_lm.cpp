@@ -1,14 +1,13 @@
 #include "libgrpo/policy/causal_lm.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/tensor/attention.hpp"
 #include "libgrpo/tensor/layers.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <cmath>
-#include <cstring>
-#include <fstream>
 
 namespace grpo {
 namespace {
@@ -18,13 +17,6 @@ using std::int64_t;
 at::Tensor frequencies(const ModelConfig& c) {
   const auto exponents = at::arange(0, c.head_dim, 2, at::kLong).to(at::kFloat) / static_cast<double>(c.head_dim);
   return 1.0 / at::pow(c.rope_theta, exponents);
-}
-
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) throw Error(ErrorKind::backend, path.string() + ": cannot be written: " + std::strerror(errno));
 }
 
 }  // namespace
@@ -91,8 +83,8 @@ void CausalLm::require_grad() {
 }
 
 void CausalLm::save(const std::filesystem::path& folder) const {
-  write_text(folder / "config.json", to_config_json(config_));
-  write_text(folder / "generation_config.json", to_generation_config_json(config_));
+  write_file(folder / "config.json", to_config_json(config_));
+  write_file(folder / "generation_config.json", to_generation_config_json(config_));
   std::vector<SafeTensor> tensors;
   for (const NamedSlice& s : named_slices(weights_, config_)) {
     GRPO_CHECK(s.slice.is_contiguous(), "slices along the first dimension are contiguous");

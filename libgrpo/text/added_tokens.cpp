@@ -1,6 +1,6 @@
 #include "libgrpo/text/added_tokens.hpp"
 
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <algorithm>
 

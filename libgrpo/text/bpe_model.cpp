@@ -2,7 +2,7 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>

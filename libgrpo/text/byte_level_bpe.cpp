@@ -1,7 +1,7 @@
 #include "libgrpo/text/byte_level_bpe.hpp"
 
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <fmt/format.h>
 #include <deque>

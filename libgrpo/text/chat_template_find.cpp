@@ -1,30 +1,19 @@
 // Where a model keeps its chat template.
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/format/gguf.hpp"
 #include "libgrpo/text/chat_template.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <fstream>
-#include <iterator>
 
 namespace grpo {
 namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 
-std::string read_file(const std::filesystem::path& path) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) throw Error(ErrorKind::data, path.string() + ": cannot be read");
-  if (size > kMaxFileBytes)
-    throw Error(ErrorKind::data, path.string() + ": " + std::to_string(size) + " bytes is too large");
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 std::optional<std::string> from_config(const std::filesystem::path& path) {
-  const nlohmann::json config = nlohmann::json::parse(read_file(path), nullptr, false);
+  const nlohmann::json config = nlohmann::json::parse(read_file(path, kMaxFileBytes), nullptr, false);
   if (config.is_discarded() || !config.is_object()) {
     throw Error(ErrorKind::data, path.string() + ": not a JSON object");
   }
@@ -52,7 +41,7 @@ std::optional<std::string> from_config(const std::filesystem::path& path) {
 std::optional<std::string> find_chat_template(const std::filesystem::path& model) {
   std::error_code error;
   if (std::filesystem::is_directory(model, error)) {
-    if (std::filesystem::exists(model / "chat_template.jinja", error)) return read_file(model / "chat_template.jinja");
+    if (std::filesystem::exists(model / "chat_template.jinja", error)) return read_file(model / "chat_template.jinja", kMaxFileBytes);
     if (std::filesystem::exists(model / "tokenizer_config.json", error))
       return from_config(model / "tokenizer_config.json");
     return std::nullopt;

@@ -1,7 +1,7 @@
 #include "libgrpo/text/normalizer.hpp"
 
 #include "libgrpo/text/unicode_nfc_tables.hpp"
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,9 +1,10 @@
 #include "libgrpo/text/tokenizer.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/base/files.hpp"
 #include "libgrpo/text/tokenizer_gguf.hpp"
 #include "libgrpo/text/tokenizer_json.hpp"
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <fmt/format.h>
 #include <array>
@@ -18,28 +19,13 @@ constexpr std::uintmax_t kMaxFileBytes = 1ULL << 29;
 /// What transformers writes beside tokenizer.json.
 constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
 
-std::string read_file(const fs::path& path) {
-  std::error_code code;
-  const std::uintmax_t size = fs::file_size(path, code);
-  if (code) throw Error(ErrorKind::data, fmt::format("{}: cannot be read: {}", path.string(), code.message()));
-  if (size > kMaxFileBytes) {
-    throw Error(ErrorKind::data, fmt::format("{}: {} bytes are too many for a tokenizer file", path.string(), size));
-  }
-  std::ifstream stream(path, std::ios::binary);
-  std::string text(static_cast<std::size_t>(size), '\0');
-  if (!stream.read(text.data(), static_cast<std::streamsize>(text.size()))) {
-    throw Error(ErrorKind::data, fmt::format("{}: cannot be read", path.string()));
-  }
-  return text;
-}
-
 std::unique_ptr<Tokenizer> load_json(const fs::path& file) {
   ByteLevelBpe::Files files;
-  files.emplace_back("tokenizer.json", read_file(file));
+  files.emplace_back("tokenizer.json", read_file(file, kMaxFileBytes));
   for (const char* name : kSideFiles) {
     const fs::path side = file.parent_path() / name;
     std::error_code code;
-    if (fs::is_regular_file(side, code)) files.emplace_back(name, read_file(side));
+    if (fs::is_regular_file(side, code)) files.emplace_back(name, read_file(side, kMaxFileBytes));
   }
   const std::string text = files.front().second;
   return tokenizer_from_json(text, file.string(), std::move(files));

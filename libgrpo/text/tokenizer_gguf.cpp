@@ -4,7 +4,7 @@
 #include "libgrpo/format/gguf.hpp"
 #include "libgrpo/text/byte_level_bpe.hpp"
 #include "libgrpo/text/tokenizer_pipeline.hpp"
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

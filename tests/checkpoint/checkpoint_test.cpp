@@ -1,7 +1,7 @@
 #include "libgrpo/checkpoint/checkpoint.hpp"
 
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 #include "tests/support/tiny_model.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "libgrpo/text/utf8.hpp"
+#include "libgrpo/base/utf8.hpp"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "libgrpo/checkpoint/files.hpp"
+#include "libgrpo/base/files.hpp"
 
 #include "libgrpo/base/error.hpp"
 
@@ -6,7 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
-#include <sstream>
+#include <system_error>
 #include <unistd.h>
 
 namespace grpo {
@@ -60,12 +60,18 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   sync_file(to.parent_path().empty() ? "." : to.parent_path());
 }
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_file(const std::filesystem::path& path, std::uintmax_t max_bytes) {
+  std::error_code reason;
+  const std::uintmax_t size = std::filesystem::file_size(path, reason);
+  if (reason) throw Error(ErrorKind::data, path.string() + ": cannot be read: " + reason.message());
+  if (size > max_bytes)
+    throw Error(ErrorKind::data, path.string() + ": " + std::to_string(size) + " bytes is too large, at most " +
+                                     std::to_string(max_bytes) + " are read");
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  if (in) content << in.rdbuf();
-  if (!in) throw Error(ErrorKind::data, path.string() + ": cannot be read");
-  return content.str();
+  std::string content(static_cast<std::size_t>(size), '\0');
+  if (!in.read(content.data(), static_cast<std::streamsize>(size)))
+    throw Error(ErrorKind::data, path.string() + ": cannot be read");
+  return content;
 }
 
 }  // namespace grpo
