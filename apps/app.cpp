@@ -1,6 +1,7 @@
 #include "apps/app.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/config/print.hpp"
 
 #include <csignal>
 #include <cstdlib>
@@ -37,9 +38,24 @@ int guarded(const char* name, const std::function<int()>& body) {
   }
 }
 
+bool answered(const CommandLine& line, const char* name, const std::function<std::string()>& help) {
+  if (line.help) std::cout << help();
+  if (!line.help && line.version) std::cout << name << " " << GRPO_VERSION << "\n";
+  return line.help || line.version;
+}
+
+bool answered(const CommandLine& line, const LoadedRecipe& loaded, const Log& log) {
+  if (line.print_config) {
+    std::cout << to_toml(loaded, true);
+    return true;
+  }
+  for (const std::string& note : loaded.notes) log.info(note);
+  return false;
+}
+
 Log stderr_log() {
   return Log([](LogLevel level, std::string_view text) {
-    if (level != LogLevel::debug) std::cerr << (level == LogLevel::warning ? "warning: " : "") << text << std::endl;
+    std::cerr << (level == LogLevel::warning ? "warning: " : "") << text << std::endl;
   });
 }
 

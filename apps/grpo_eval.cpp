@@ -2,7 +2,6 @@
 #include "apps/app.hpp"
 #include "libgrpo/assemble/eval_run.hpp"
 #include "libgrpo/config/own_options.hpp"
-#include "libgrpo/config/print.hpp"
 #include "quickstart.hpp"
 
 #include <iostream>
@@ -17,22 +16,10 @@ int eval(int argc, char** argv) {
   const grpo::CommandLine line = grpo::parse_command_line(argc, argv);
   grpo::EvalOptions options;
   const auto own = grpo::eval_fields(options);
-  if (line.help) {
-    std::cout << grpo::help_text(kName, kWhat, own);
-    return 0;
-  }
-  if (line.version) {
-    std::cout << kName << " " << GRPO_VERSION << "\n";
-    return 0;
-  }
+  if (grpo::app::answered(line, kName, [&] { return grpo::help_text(kName, kWhat, own); })) return 0;
   const auto built_in = grpo::names_data(line) ? std::string_view() : kQuickstartToml;
   const auto loaded = grpo::load_recipe(built_in, line, own);
-  if (line.print_config) {
-    std::cout << grpo::to_toml(loaded, true);
-    return 0;
-  }
-  const grpo::Log log = grpo::app::stderr_log();
-  for (const std::string& note : loaded.notes) log.info(note);
+  if (grpo::app::answered(line, loaded, grpo::app::stderr_log())) return 0;
   grpo::run_eval(loaded, options, {std::cout, grpo::app::stdout_is_live(), line.dry_run});
   return 0;
 }

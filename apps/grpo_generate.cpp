@@ -2,7 +2,6 @@
 #include "apps/app.hpp"
 #include "libgrpo/assemble/generate_run.hpp"
 #include "libgrpo/config/own_options.hpp"
-#include "libgrpo/config/print.hpp"
 
 #include <iostream>
 
@@ -15,21 +14,9 @@ int generate(int argc, char** argv) {
   const grpo::CommandLine line = grpo::parse_command_line(argc, argv);
   grpo::GenerateOptions options;
   const auto own = grpo::generate_fields(options);
-  if (line.help) {
-    std::cout << grpo::help_text(kName, kWhat, own);
-    return 0;
-  }
-  if (line.version) {
-    std::cout << kName << " " << GRPO_VERSION << "\n";
-    return 0;
-  }
+  if (grpo::app::answered(line, kName, [&] { return grpo::help_text(kName, kWhat, own); })) return 0;
   const auto loaded = grpo::load_recipe(grpo::without_data(line, "max_completion_length = 256\n"), line, own);
-  if (line.print_config) {
-    std::cout << grpo::to_toml(loaded, true);
-    return 0;
-  }
-  const grpo::Log log = grpo::app::stderr_log();
-  for (const std::string& note : loaded.notes) log.info(note);
+  if (grpo::app::answered(line, loaded, grpo::app::stderr_log())) return 0;
   grpo::run_generate(loaded.recipe, options, {std::cin, std::cout, grpo::app::stdout_is_live(), line.dry_run});
   return 0;
 }

@@ -3,10 +3,9 @@
 #include "libgrpo/assemble/training_run.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/config/help.hpp"
-#include "libgrpo/config/print.hpp"
+#include "libgrpo/config/own_options.hpp"
 #include "quickstart.hpp"
 
-#include <algorithm>
 #include <iostream>
 #include <string_view>
 
@@ -15,31 +14,14 @@ namespace {
 constexpr const char* kName = "grpo_train";
 constexpr const char* kWhat = "fine-tunes a causal language model by GRPO; without arguments it trains the quick start";
 
-/// The quick start is the default of somebody who names neither a recipe nor a dataset.
-bool wants_quickstart(const grpo::CommandLine& line) {
-  return !line.config && std::none_of(line.overrides.begin(), line.overrides.end(), [](const grpo::Override& o) {
-    return o.name == "dataset_name" || o.name == "dataset_mixture";
-  });
-}
-
 int train(int argc, char** argv) {
   const grpo::CommandLine line = grpo::parse_command_line(argc, argv);
-  if (line.help) {
-    std::cout << grpo::help_text(kName, kWhat);
-    return 0;
-  }
-  if (line.version) {
-    std::cout << kName << " " << GRPO_VERSION << "\n";
-    return 0;
-  }
-  grpo::LoadedRecipe loaded =
-      grpo::load_recipe(wants_quickstart(line) ? kQuickstartToml : std::string_view(), line.config, line.overrides);
-  if (line.print_config) {
-    std::cout << grpo::to_toml(loaded, true);
-    return 0;
-  }
+  if (grpo::app::answered(line, kName, [] { return grpo::help_text(kName, kWhat); })) return 0;
+  // The quick start is the default of somebody who names neither a recipe nor a dataset.
+  const auto built_in = grpo::names_data(line) ? std::string_view() : kQuickstartToml;
+  grpo::LoadedRecipe loaded = grpo::load_recipe(built_in, line.config, line.overrides);
   const grpo::Log log = grpo::app::stderr_log();
-  for (const std::string& note : loaded.notes) log.info(note);
+  if (grpo::app::answered(line, loaded, log)) return 0;
   const auto& stop = grpo::app::stop_on_signals();
   const auto assembly = grpo::assemble(std::move(loaded), log);
   const grpo::Recipe& recipe = assembly->loaded.recipe;

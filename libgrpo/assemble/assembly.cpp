@@ -77,7 +77,7 @@ void check_prompts(Assembly& a) {
     if (failure) std::rethrow_exception(failure);
 }
 
-TrainerState trainer_state(const RunState& s) { return {s.step, s.optimizer_steps, s.tokens_seen, s.bad_steps}; }
+TrainerState trainer_state(const RunState& s) { return {s.step, s.tokens_seen, s.bad_steps}; }
 
 TrainerOptions trainer_options(const Recipe& recipe, const Plan& plan) {
   TrainerOptions options;

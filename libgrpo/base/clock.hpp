@@ -8,9 +8,8 @@ namespace grpo {
 class Stopwatch {
  public:
   Stopwatch() : start_(Clock::now()) {}
-  /// unit: seconds since construction or the last restart()
+  /// unit: seconds since construction
   [[nodiscard]] double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-  void restart() { start_ = Clock::now(); }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -9,7 +9,7 @@
 
 namespace grpo {
 
-enum class LogLevel { debug, info, warning };
+enum class LogLevel { info, warning };
 
 /// Passed down by reference from the app; there is no global logger.
 class Log {
@@ -19,7 +19,6 @@ class Log {
   Log() = default;
   explicit Log(Sink sink) : sink_(std::move(sink)) {}
 
-  void debug(std::string_view text) const { emit(LogLevel::debug, text); }
   void info(std::string_view text) const { emit(LogLevel::info, text); }
   void warning(std::string_view text) const { emit(LogLevel::warning, text); }
 

@@ -38,8 +38,6 @@ std::uint32_t RandomStream::next_u32() noexcept {
   return bits[position_++ % 4];
 }
 
-double RandomStream::next_uniform() noexcept { return next_u32() * kTwoToMinus32; }
-
 std::uint32_t RandomStream::next_below(std::uint32_t bound) noexcept {
   if (bound == 0) return 0;
   const std::uint32_t reject_below = (0U - bound) % bound;

@@ -37,7 +37,6 @@ class RandomStream {
   RandomStream(std::uint64_t seed, std::string_view name, std::uint64_t index = 0) noexcept;
 
   std::uint32_t next_u32() noexcept;
-  double next_uniform() noexcept;  ///< [0, 1)
   /// Uniform integer in [0, bound), unbiased (Lemire's rejection). throws: never; bound 0 returns 0
   std::uint32_t next_below(std::uint32_t bound) noexcept;
 

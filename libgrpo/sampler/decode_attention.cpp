@@ -23,19 +23,7 @@ GRPO_SIMD_CLONES void attend_row(float* out, const float* q, const std::vector<K
     for (int64_t t = 0; t < span.length; ++t, key += h.stride, ++at)
       for (int64_t g = 0; g < h.group; ++g) scores[g * tokens + at] = scale * simd::dot(q + g * h.width, key, h.width);
   }
-  for (int64_t g = 0; g < h.group; ++g) {
-    float* row = scores + g * tokens;
-    const float top = simd::max(row, tokens);
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < tokens; ++i) {
-      row[i] = simd::exp(row[i] - top);
-      sum += row[i];
-    }
-    const float inverse = 1.0F / sum;
-#pragma omp simd
-    for (int64_t i = 0; i < tokens; ++i) row[i] *= inverse;
-  }
+  for (int64_t g = 0; g < h.group; ++g) simd::softmax(scores + g * tokens, tokens);
   std::fill(out, out + h.group * h.width, 0.0F);
   at = 0;
   for (const KeySpan& span : spans) {

@@ -16,21 +16,8 @@ struct Weighted {
   std::int32_t id;
 };
 
-/// z <- exp(z * scale - top); returns sum of e and of e * exponent.
-struct Sums {
-  float e = 0.0F, weighted = 0.0F;
-};
-GRPO_SIMD_CLONES Sums exponentiate(float* z, std::int64_t n, float scale, float top) {
-  float sum = 0.0F, weighted = 0.0F;
-#pragma omp simd reduction(+ : sum, weighted)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float x = z[i] * scale - top;
-    const float e = simd::exp(x);
-    sum += e;
-    weighted += e * x;
-    z[i] = e;
-  }
-  return {sum, weighted};
+GRPO_SIMD_CLONES simd::ExpSums exponentiate(float* z, std::int64_t n, float scale, float top) {
+  return simd::exp_sums<true>(z, n, scale, top);
 }
 
 GRPO_SIMD_CLONES float maximum(const float* z, std::int64_t n) { return simd::max(z, n); }
@@ -109,7 +96,7 @@ SelectedToken select_token(std::span<float> logits, const SamplingParams& params
   std::vector<double> block_sums;
   double total = 0.0, weighted = 0.0;
   for (std::int64_t first = 0; first < n; first += kBlock) {
-    const Sums sums = exponentiate(logits.data() + first, std::min(kBlock, n - first), scale, top);
+    const simd::ExpSums sums = exponentiate(logits.data() + first, std::min(kBlock, n - first), scale, top);
     block_sums.push_back(static_cast<double>(sums.e));
     total += static_cast<double>(sums.e);
     weighted += static_cast<double>(sums.weighted);

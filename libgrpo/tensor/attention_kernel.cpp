@@ -17,7 +17,7 @@ struct Shape {
       : hq(q.size(1)), hkv(k.size(1)), d(q.size(2)), group(hq / hkv) {}
 };
 
-/// Copies the rows of one key head along a path, or query heads of one group, into a dense matrix.
+/// Copies strided rows into a dense matrix.
 void gather_rows(float* to, const float* from, int64_t rows, int64_t stride, int64_t width) {
   for (int64_t i = 0; i < rows; ++i) std::copy_n(from + i * stride, width, to + i * width);
 }
@@ -26,27 +26,23 @@ void scatter_add_rows(float* to, const float* from, int64_t rows, int64_t stride
   for (int64_t i = 0; i < rows; ++i) simd::axpy(to + i * stride, from + i * width, 1.0F, width);
 }
 
-void gather_path(float* to, const at::Tensor& from, const std::vector<Segment>& path, int64_t head, const Shape& s) {
+/// One key head's rows along a path, dense. shape: [path length, D]
+std::vector<float> gather_path(const at::Tensor& from, const std::vector<Segment>& path, int64_t head, const Shape& s) {
+  const Segment& own = path.back();
+  std::vector<float> rows(static_cast<std::size_t>((own.position + own.length) * s.d));
+  float* to = rows.data();
   for (const Segment& segment : path) {
     gather_rows(to, from.const_data_ptr<float>() + (segment.begin * s.hkv + head) * s.d, segment.length, s.hkv * s.d, s.d);
     to += segment.length * s.d;
   }
+  return rows;
 }
 
 /// Softmax over the first `visible` entries in place; the rest becomes 0. Returns the log-sum-exp.
 GRPO_SIMD_CLONES float softmax_row(float* x, int64_t visible, int64_t width) {
-  const float top = simd::max(x, visible);
-  float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < visible; ++i) {
-    x[i] = simd::exp(x[i] - top);
-    sum += x[i];
-  }
-  const float inverse = 1.0F / sum;
-#pragma omp simd
-  for (int64_t i = 0; i < visible; ++i) x[i] *= inverse;
+  const float lse = simd::softmax(x, visible);
   std::fill(x + visible, x + width, 0.0F);
-  return top + std::log(sum);
+  return lse;
 }
 
 /// x <- exp(x - lse) over the visible entries, 0 behind.
@@ -71,8 +67,6 @@ void for_each_item(const SegmentTree& tree, int64_t heads, const F& f) {
   });
 }
 
-int64_t path_length(const Segment& own) { return own.position + own.length; }
-
 }  // namespace
 
 std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -87,12 +81,8 @@ std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, c
   for_each_item(tree, s.hkv, [&](int64_t index, int64_t head) {
     const Segment& own = tree.segments[static_cast<std::size_t>(index)];
     const auto path = tree.path(index);
-    const int64_t length = path_length(own);
-    const int64_t width = s.group * s.d;
-    std::vector<float> keys(static_cast<std::size_t>(length * s.d)), values(keys.size());
-    gather_path(keys.data(), k, path, head, s);
-    gather_path(values.data(), v, path, head, s);
-    const int64_t block = std::min(kQueryBlock, own.length);
+    const int64_t length = own.position + own.length, width = s.group * s.d, block = std::min(kQueryBlock, own.length);
+    const auto keys = gather_path(k, path, head, s), values = gather_path(v, path, head, s);
     std::vector<float> queries(static_cast<std::size_t>(block * width)), result(queries.size());
     std::vector<float> scores(static_cast<std::size_t>(block * s.group * length));
 
@@ -136,13 +126,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at:
   for_each_item(tree, s.hkv, [&](int64_t index, int64_t head) {
     const Segment& own = tree.segments[static_cast<std::size_t>(index)];
     const auto path = tree.path(index);
-    const int64_t length = path_length(own);
-    const int64_t width = s.group * s.d;
-    std::vector<float> keys(static_cast<std::size_t>(length * s.d)), values(keys.size());
+    const int64_t length = own.position + own.length, width = s.group * s.d, block = std::min(kQueryBlock, own.length);
+    const auto keys = gather_path(k, path, head, s), values = gather_path(v, path, head, s);
     std::vector<float> dkeys(keys.size(), 0.0F), dvalues(keys.size(), 0.0F);
-    gather_path(keys.data(), k, path, head, s);
-    gather_path(values.data(), v, path, head, s);
-    const int64_t block = std::min(kQueryBlock, own.length);
     std::vector<float> queries(static_cast<std::size_t>(block * width)), douts(queries.size()), dqueries(queries.size());
     std::vector<float> scores(static_cast<std::size_t>(block * s.group * length)), dscores(scores.size());
 

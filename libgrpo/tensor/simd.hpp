@@ -5,6 +5,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
@@ -53,6 +54,41 @@ GRPO_INLINE float max(const float* x, std::int64_t n) {
 #pragma omp simd reduction(max : best)
   for (std::int64_t i = 0; i < n; ++i) best = best > x[i] ? best : x[i];
   return best;
+}
+
+/// x <- softmax(x); returns log sum exp(x).
+GRPO_INLINE float softmax(float* x, std::int64_t n) {
+  const float top = max(x, n);
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) {
+    x[i] = exp(x[i] - top);
+    sum += x[i];
+  }
+  const float inverse = 1.0F / sum;
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) x[i] *= inverse;
+  return top + std::log(sum);
+}
+
+/// Sums of e = exp(z * scale - top) and of e * (z * scale - top): what a log-sum-exp and an entropy are made of.
+struct ExpSums {
+  float e = 0.0F, weighted = 0.0F;
+};
+
+/// With `store`, z <- e as well. Keep n to some thousand: these are float sums.
+template <bool store, class Float>
+GRPO_INLINE ExpSums exp_sums(Float* z, std::int64_t n, float scale, float top) {
+  float sum = 0.0F, weighted = 0.0F;
+#pragma omp simd reduction(+ : sum, weighted)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float x = z[i] * scale - top;
+    const float e = exp(x);
+    sum += e;
+    weighted += e * x;
+    if constexpr (store) z[i] = e;
+  }
+  return {sum, weighted};
 }
 
 }  // namespace grpo::simd

@@ -18,20 +18,8 @@ struct RowStats {
   float lse, entropy;
 };
 
-struct BlockSums {
-  float e, weighted;
-};
-
-GRPO_SIMD_CLONES BlockSums block_sums(const float* z, std::int64_t n, float scale, float top) {
-  float sum = 0.0F, weighted = 0.0F;
-#pragma omp simd reduction(+ : sum, weighted)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float x = z[i] * scale - top;
-    const float e = simd::exp(x);
-    sum += e;
-    weighted += e * x;
-  }
-  return {sum, weighted};
+GRPO_SIMD_CLONES simd::ExpSums block_sums(const float* z, std::int64_t n, float scale, float top) {
+  return simd::exp_sums<false>(z, n, scale, top);
 }
 
 GRPO_SIMD_CLONES float maximum(const float* z, std::int64_t n) { return simd::max(z, n); }
@@ -42,7 +30,7 @@ RowStats row_stats(const float* z, std::int64_t n, float scale) {
   const float top = maximum(z, n) * scale;
   double sum = 0.0, weighted = 0.0;
   for (std::int64_t first = 0; first < n; first += kBlock) {
-    const BlockSums block = block_sums(z + first, std::min(kBlock, n - first), scale, top);
+    const simd::ExpSums block = block_sums(z + first, std::min(kBlock, n - first), scale, top);
     sum += static_cast<double>(block.e);
     weighted += static_cast<double>(block.weighted);
   }

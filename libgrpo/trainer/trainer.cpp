@@ -105,7 +105,6 @@ void Trainer::update(StepReport& report) {
     if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm)
       parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
     parts_.optimizer.step(learning_rate);
-    state_.optimizer_steps = parts_.optimizer.steps();
     state_.bad_steps = 0;
     return;
   }

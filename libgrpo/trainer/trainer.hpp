@@ -55,7 +55,6 @@ struct StepReport {
 /// Counters that a checkpoint keeps, so that a resumed run goes on as if nothing had happened.
 struct TrainerState {
   std::int64_t step = 0;
-  std::int64_t optimizer_steps = 0;
   std::int64_t tokens_seen = 0;  ///< prompt and completion tokens, as TRL's num_tokens
   std::int64_t bad_steps = 0;    ///< skipped in a row
 };
