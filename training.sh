@@ -25,7 +25,7 @@
 #   bash training.sh --help                              every option of the trainer
 #
 # The script's own variables; everything else is passed on to the trainer:
-#   MAXENT=1      maxent_grpo_train instead of grpo_train
+#   MAXENT=1      MaxEnt-GRPO: maxent_grpo_train instead of grpo_train, with a quick start of its own
 #   Torch_DIR     an own libtorch; then no Python is needed (cmake/setup.sh lists the rest)
 # Relative paths are read from the repository's root.
 set -euo pipefail
@@ -45,8 +45,4 @@ if [[ ${1:-} == --setup-only ]]; then exit 0; fi
 
 trainer=build/release/bin/grpo_train
 if [[ ${MAXENT:-0} == 1 ]]; then trainer=build/release/bin/maxent_grpo_train; fi
-if [[ ! -x $trainer ]]; then
-  echo "training.sh: ${trainer##*/} is not part of this version" >&2
-  exit 2
-fi
 exec "$trainer" "$@"

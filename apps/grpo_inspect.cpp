@@ -15,11 +15,13 @@ constexpr const char* kCommands =
     "  grpo_inspect tokens             JSON lines {\"text\": ...} -> {\"ids\": [...]}\n"
     "  grpo_inspect prompts            the first prompts of a recipe, rendered, and their ids\n"
     "  grpo_inspect logprobs           JSON lines {\"prompt_ids\", \"completion_ids\"} -> log-probs and entropies\n"
+    "  grpo_inspect loss               saved groups -> loss, gradient norm, advantages or weights, metrics of a recipe\n"
     "  grpo_inspect checkpoint PATH    step, sizes and damage of a checkpoint, a model or an output folder\n\n"
-    "Each has --help. tokens and logprobs need --model_name_or_path, and read standard input or --input FILE.\n";
+    "Each has --help. tokens and logprobs need --model_name_or_path, and read standard input or --input FILE.\n"
+    "loss reads --groups FILE, as log_completions writes it under output_dir/completions, and a recipe.\n";
 
 struct Options {
-  std::optional<std::string> input;
+  std::optional<std::string> input, groups;
   std::int64_t rows = 3;
   bool json = false;
 };
@@ -28,15 +30,16 @@ std::vector<grpo::Field> own_fields(const std::string& command, Options& o) {
   const grpo::Field json = {"inspect", "json", &o.json, "", "JSON in place of text for people"};
   if (command == "prompts") return {{"inspect", "rows", &o.rows, "rows", "how many prompts to show", {1.0}}, json};
   if (command == "checkpoint") return {json};
+  if (command == "loss") return {{"inspect", "groups", &o.groups, "path", "JSON lines, one group each; unset: standard input"}};
   return {{"inspect", "input", &o.input, "path", "JSON lines to read; unset: standard input"}};
 }
 
-/// The stream that --input names.
-std::istream& open_input(const Options& options, std::ifstream& file) {
-  if (!options.input) return std::cin;
-  file.open(*options.input, std::ios::binary);
+/// The stream of a file, or standard input.
+std::istream& open_input(const std::optional<std::string>& path, std::ifstream& file) {
+  if (!path) return std::cin;
+  file.open(*path, std::ios::binary);
   if (!file || file.peek() == std::ifstream::traits_type::eof())
-    throw grpo::Error(grpo::ErrorKind::data, *options.input + ": no such file, or nothing in it");
+    throw grpo::Error(grpo::ErrorKind::data, *path + ": no such file, or nothing in it");
   return file;
 }
 
@@ -50,7 +53,7 @@ int inspect(int argc, char** argv) {
   if (command == "--help" || command == "-h") return show(std::cout, kCommands, 0);
   if (command == "--version") return show(std::cout, std::string("grpo_inspect ") + GRPO_VERSION + "\n", 0);
   const bool checkpoint = command == "checkpoint";
-  if (!checkpoint && command != "tokens" && command != "prompts" && command != "logprobs")
+  if (!checkpoint && command != "tokens" && command != "prompts" && command != "logprobs" && command != "loss")
     return show(std::cerr, kCommands, 2);
   const bool has_path = checkpoint && argc > 2 && !std::string_view(argv[2]).starts_with("--");
   const grpo::CommandLine line = grpo::parse_command_line(argc - (has_path ? 2 : 1), argv + (has_path ? 2 : 1));
@@ -65,9 +68,11 @@ int inspect(int argc, char** argv) {
   if (checkpoint)
     return grpo::inspect_checkpoint(argv[2], options.json, std::cout) ? 0 : exit_code(grpo::ErrorKind::data);
   std::ifstream file;
-  const std::string name = options.input.value_or("standard input");
-  if (command == "tokens") grpo::inspect_tokens(recipe, open_input(options, file), name, std::cout);
-  if (command == "logprobs") grpo::inspect_logprobs(recipe, open_input(options, file), name, std::cout);
+  const auto& path = command == "loss" ? options.groups : options.input;
+  const std::string name = path.value_or("standard input");
+  if (command == "tokens") grpo::inspect_tokens(recipe, open_input(path, file), name, std::cout);
+  if (command == "logprobs") grpo::inspect_logprobs(recipe, open_input(path, file), name, std::cout);
+  if (command == "loss") grpo::inspect_loss(recipe, open_input(path, file), name, std::cout);
   if (command == "prompts") grpo::inspect_prompts(recipe, options.rows, options.json, std::cout);
   return 0;
 }

@@ -1,13 +1,16 @@
 #include "libgrpo/assemble/assembly.hpp"
 
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/objectives.hpp"
+#include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/objective/grpo.hpp"
+#include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/schedule.hpp"
 
 #include <algorithm>
 #include <exception>
+#include <fstream>
 #include <fmt/format.h>
 
 namespace grpo {
@@ -57,10 +60,11 @@ void load_prompts(Assembly& a, const ModelConfig& config) {
 void check_prompts(Assembly& a) {
   constexpr std::uint64_t kMost = 100000;
   std::vector<std::size_t> rows;
-  const auto last = static_cast<std::uint64_t>(a.plan.total_steps);
-  for (auto step = static_cast<std::uint64_t>(a.resumed.step); step < last && rows.size() < std::min<std::uint64_t>(kMost, a.train_prompts->size());
-       ++step)
-    for (const std::size_t row : a.order->batch(step)) rows.push_back(row);
+  const auto steps = static_cast<std::uint64_t>(a.plan.total_steps - a.resumed.step);
+  const auto per_batch = static_cast<std::uint64_t>(a.plan.updates_per_generation);
+  const std::uint64_t batches = steps > 0 ? (steps + per_batch - 1) / per_batch : 0;
+  const std::uint64_t wanted = std::min({kMost, std::uint64_t{a.train_prompts->size()}, batches * a.order->batch_size()});
+  for (std::uint64_t i = 0; i < wanted; ++i) rows.push_back(a.order->row(a.resumed.prompts_drawn + i));
   std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   std::vector<std::exception_ptr> failures(rows.size());
@@ -77,21 +81,65 @@ void check_prompts(Assembly& a) {
     if (failure) std::rethrow_exception(failure);
 }
 
-TrainerState trainer_state(const RunState& s) { return {s.step, s.tokens_seen, s.bad_steps}; }
+TrainerState trainer_state(const RunState& s) { return {s.step, s.tokens_seen, s.bad_steps, s.prompts_drawn, s.updates_done}; }
+
+std::int64_t plan_warmup(const Recipe& recipe, const Plan& plan) { return warmup_length(recipe.optimizer, plan.total_steps); }
 
 TrainerOptions trainer_options(const Recipe& recipe, const Plan& plan) {
   TrainerOptions options;
   options.total_steps = plan.total_steps;
   options.seed = static_cast<std::uint64_t>(recipe.run.seed);
   options.sampling = sampling_params(recipe);
+  options.dynamic_sampling = recipe.sampling.dynamic_sampling;
+  options.dynamic_sampling_max_rounds = recipe.sampling.dynamic_sampling_max_rounds;
+  options.num_iterations = recipe.optimizer.num_iterations;
+  options.slices = plan.updates_per_generation / options.num_iterations;
+  options.correct_sampler = recipe.objective.vllm_importance_sampling_correction;
   options.max_grad_norm = recipe.optimizer.max_grad_norm;
   options.token_budget = plan.token_budget;
   options.max_bad_steps = recipe.optimizer.max_bad_steps;
-  const std::int64_t warmup = warmup_length(recipe.optimizer, plan.total_steps);
+  const std::int64_t warmup = plan_warmup(recipe, plan);
   options.learning_rate = [o = recipe.optimizer, warmup, total = plan.total_steps](std::int64_t step) {
     return o.learning_rate * schedule_factor(o.lr_scheduler_type, step, warmup, total);
   };
   return options;
+}
+
+/// The generation batch that the checkpoint kept, if it was taken between two updates of one.
+std::optional<Rollout> load_rollout(const Assembly& a) {
+  const auto path = a.resumed_from ? rollout_file(*a.resumed_from) : std::nullopt;
+  if (!path) return std::nullopt;
+  const ModelConfig& config = a.model.policy->config();
+  SavedGroupsReader reader(reward_columns(a.loaded.recipe), config.vocab_size, config.context_length);
+  std::ifstream file(*path, std::ios::binary);
+  for_each_line(file, path->string(), [&](std::string_view line, std::size_t) { reader.read(line); });
+  const SavedGroups& saved = reader.saved();
+  const auto expected = static_cast<std::size_t>(a.plan.prompts_per_generation);
+  if (saved.groups.size() != expected)
+    throw Error(ErrorKind::data, fmt::format("{}: holds {} groups, but a generation batch of this recipe has {}; continue with the "
+                                             "recipe the checkpoint was made with, or start anew with --overwrite_output_dir",
+                                             path->string(), saved.groups.size(), expected));
+  Rollout rollout({saved.groups, saved.rewards, {}});
+  const auto tensor = [](const std::vector<float>& v) { return v.empty() ? at::Tensor() : at::tensor(v, at::kFloat); };
+  rollout.ref_log_probs = tensor(saved.ref_log_probs);
+  rollout.old_log_probs = tensor(saved.old_log_probs);
+  return rollout;
+}
+
+/// How the reference follows the policy; nothing if it does not.
+std::optional<ReferenceSchedule> reference_schedule(const ReferenceOptions& o) {
+  if (o.sync_ref_model) return ReferenceSchedule{o.ref_model_mixup_alpha, o.ref_model_sync_steps, 0};
+  if (!o.maxent_reference_ema_enabled) return std::nullopt;
+  return ReferenceSchedule{1.0 - o.maxent_reference_ema_beta, o.maxent_reference_ema_update_interval, o.maxent_reference_ema_warmup_steps};
+}
+
+void load_reference_into(Assembly& a) {
+  const Recipe& recipe = a.loaded.recipe;
+  a.reference = CausalLm::load(recipe.reference.reference_model_name_or_path.value_or(recipe.policy.model_name_or_path));
+  const auto schedule = reference_schedule(recipe.reference);
+  if (!schedule) return;
+  a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.reference->parameters(), *schedule);
+  if (a.resumed_from) restore_parameters(*a.reference, load_reference(*a.resumed_from));
 }
 
 void build_training(Assembly& a) {
@@ -100,14 +148,14 @@ void build_training(Assembly& a) {
   a.model.policy->require_grad();
   a.optimizer = std::make_unique<AdamW>(a.model.policy->parameters(),
                                         AdamWOptions{o.adam_beta1, o.adam_beta2, o.adam_epsilon, o.weight_decay});
-  if (a.objective->needs_reference()) a.reference = CausalLm::load(recipe.policy.model_name_or_path);
+  if (a.objective->needs_reference()) load_reference_into(a);
   if (a.resumed_from) {
     a.optimizer->restore(load_optimizer_state(*a.resumed_from), a.resumed.optimizer_steps);
     a.objective->restore(a.resumed.objective_state);
   }
-  const TrainerParts parts{*a.train_prompts, *a.order,         *a.model.sampler,  a.reward,
-                           *a.objective,     *a.model.policy, a.reference.get(), *a.optimizer};
-  a.trainer = std::make_unique<Trainer>(parts, trainer_options(recipe, a.plan), trainer_state(a.resumed));
+  const TrainerParts parts{*a.train_prompts, *a.order,          *a.model.sampler,  a.reward,     *a.objective,
+                           *a.model.policy,  a.reference.get(), *a.optimizer, a.reference_sync.get()};
+  a.trainer = std::make_unique<Trainer>(parts, trainer_options(recipe, a.plan), trainer_state(a.resumed), load_rollout(a));
 }
 
 }  // namespace
@@ -134,6 +182,18 @@ PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const 
   return style;
 }
 
+RewardTable reward_columns(const Recipe& recipe) {
+  const RewardOptions& o = recipe.reward;
+  RewardTable table;
+  for (std::size_t i = 0; i < o.reward_funcs.size(); ++i)
+    table.columns.push_back({o.reward_funcs[i], o.reward_weights.empty() ? 1.0 : o.reward_weights[i], {}, 0.0});
+  return table;
+}
+
+RewardSettings reward_settings(const Recipe& recipe) {
+  return {recipe.sampling.max_completion_length, recipe.reward.soft_punish_cache};
+}
+
 SamplingParams sampling_params(const Recipe& recipe) {
   const SamplingOptions& s = recipe.sampling;
   SamplingParams params;
@@ -144,6 +204,7 @@ SamplingParams sampling_params(const Recipe& recipe) {
   params.top_p = s.top_p;
   params.top_k = s.top_k;
   params.min_p = s.min_p;
+  params.stop_sequences = s.stop_sequences;
   params.seed = static_cast<std::uint64_t>(recipe.run.seed);
   return params;
 }
@@ -162,10 +223,12 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
 
   // Cheap checks first: a typing error in a dataset's name must not cost the loading of a model.
-  a->reward = RewardSet(recipe.reward.reward_funcs, recipe.reward.reward_weights);
-  a->objective = std::make_unique<Grpo>(recipe.objective);
+  a->reward = RewardSet(recipe.reward.reward_funcs, recipe.reward.reward_weights, reward_settings(recipe));
   a->resumed_from = choose_checkpoint(recipe, log);
-  if (a->resumed_from) a->resumed = load_run_state(*a->resumed_from);
+  if (a->resumed_from) {
+    const OptimizerOptions& o = recipe.optimizer;
+    a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step() / recipe.sampling.num_generations));
+  }
   const fs::path weights = a->resumed_from.value_or(fs::path(recipe.policy.model_name_or_path));
   const ModelConfig config = read_model_config(weights);
   a->model = load_text(recipe);
@@ -173,7 +236,8 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
   a->plan = make_plan(recipe, config, static_cast<std::int64_t>(a->train_prompts->size()),
                       static_cast<std::int64_t>(a->eval_prompts.size()));
   a->plan.first_step = a->resumed.step;
-  a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_step),
+  a->objective = make_objective(recipe, objective_context(recipe, config.vocab_size, plan_warmup(recipe, a->plan)));
+  a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_generation),
                                            static_cast<std::uint64_t>(recipe.run.seed), recipe.data.shuffle_dataset);
   check_prompts(*a);
   load_weights_into(a->model, weights, config);

@@ -35,7 +35,8 @@ struct Assembly {
   std::vector<Prompt> eval_prompts;
   Plan plan;
   std::unique_ptr<PromptOrder> order;
-  std::unique_ptr<Policy> reference;
+  std::unique_ptr<CausalLm> reference;
+  std::unique_ptr<ReferenceSync> reference_sync;  ///< null: the reference stays as it is
   RewardSet reward;
   std::unique_ptr<Objective> objective;
   std::unique_ptr<AdamW> optimizer;
@@ -53,6 +54,10 @@ inline ModelParts load_model(const Recipe& recipe) { return load_model(recipe, r
 
 /// How a recipe renders its rows. throws: Error{data}
 PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const Tokenizer& tokenizer);
+
+/// The columns of a reward table as a recipe names them, without verdicts.
+RewardTable reward_columns(const Recipe& recipe);
+RewardSettings reward_settings(const Recipe& recipe);
 
 /// Sampling options of a recipe; temperature 0 and one generation for greedy evaluation.
 SamplingParams sampling_params(const Recipe& recipe);

@@ -2,16 +2,15 @@
 
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/config/print.hpp"
+#include "libgrpo/rollout/saved_groups.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace grpo {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
 fs::path metrics_path(const Assembly& a) {
   const fs::path folder = a.loaded.recipe.run.output_dir;
   make_folder(folder);
@@ -26,14 +25,6 @@ std::int64_t packed_tokens(const std::vector<Group>& groups) {
   }
   return static_cast<std::int64_t>(tokens);
 }
-
-Json reward_json(const Reward& reward) {
-  if (reward.has_value()) return reward.value();
-  return reward.kind() == Reward::Kind::failed ? Json{{"failed", reward.why()}} : Json(nullptr);
-}
-
-/// Model output may hold anything; text that is no UTF-8 is written with replacement characters.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -89,21 +80,8 @@ void EvaluationHook::after_step(StepReport& report) {
 
 void CompletionsHook::after_step(StepReport& report) {
   if (!assembly_.loaded.recipe.metrics.log_completions) return;
-  std::string lines;
-  std::size_t i = 0;
-  for (const Group& group : report.groups) {
-    Json line = {{"step", report.step}, {"source", group.prompt.source}, {"prompt", group.prompt.text},
-                 {"prompt_ids", group.prompt.ids}, {"solution", group.prompt.solution}, {"completions", Json::array()}};
-    for (const Completion& completion : group.completions) {
-      Json rewards = Json::object();
-      for (const RewardColumn& column : report.rewards.columns) rewards[column.name] = reward_json(column.rewards[i]);
-      line["completions"].push_back({{"ids", completion.ids}, {"text", completion.text}, {"rewards", rewards},
-                                     {"advantage", report.coefficients[i]}, {"old_logprobs", completion.log_probs},
-                                     {"truncated", completion.finish == FinishReason::length}});
-      ++i;
-    }
-    lines += dump(line) + "\n";
-  }
+  const SavedGroups saved{report.groups, report.rewards, report.coefficients, report.ref_log_probs, report.old_log_probs};
+  const std::string lines = to_json_lines(saved, report.step);
   const fs::path folder = fs::path(assembly_.loaded.recipe.run.output_dir) / "completions";
   make_folder(folder);
   write_file(folder / fmt::format("step-{:06}.jsonl", report.step), lines);
@@ -118,6 +96,29 @@ void CheckpointHook::after_run(std::int64_t step, bool stopped) {
   if (stopped && step != saved_step_) save();
 }
 
+namespace {
+
+std::vector<float> floats(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  return {tensor.const_data_ptr<float>(), tensor.const_data_ptr<float>() + tensor.numel()};
+}
+
+NamedTensors parameters_of(const Policy& policy) {
+  NamedTensors named;
+  for (const Parameter& p : policy.parameters()) named.emplace_back(p.name, p.tensor.detach());
+  return named;
+}
+
+/// The generation batch that is not used up, as text; empty if the next step samples.
+std::string pending_rollout(const Trainer& trainer) {
+  const Rollout* rollout = trainer.pending();
+  if (rollout == nullptr) return {};
+  return to_json_lines({rollout->scored.groups, rollout->scored.rewards, {}, floats(rollout->ref_log_probs), floats(rollout->old_log_probs)},
+                       trainer.state().step);
+}
+
+}  // namespace
+
 void CheckpointHook::save() {
   const Recipe& recipe = assembly_.loaded.recipe;
   const TrainerState& state = assembly_.trainer->state();
@@ -126,11 +127,14 @@ void CheckpointHook::save() {
                      state.tokens_seen,
                      state.bad_steps,
                      assembly_.plan.total_steps,
-                     assembly_.order->epoch(static_cast<std::uint64_t>(state.step)),
+                     assembly_.order->epoch(state.prompts_drawn),
                      static_cast<std::uint64_t>(recipe.run.seed),
+                     state.prompts_drawn,
+                     state.updates_done,
                      assembly_.objective->state()};
-  save_checkpoint(recipe.run.output_dir, {*assembly_.model.policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run,
-                                          to_toml(assembly_.loaded, false)});
+  save_checkpoint(recipe.run.output_dir,
+                  {*assembly_.model.policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
+                   assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(), pending_rollout(*assembly_.trainer)});
   saved_step_ = state.step;
   if (recipe.checkpoint.save_total_limit)
     rotate_checkpoints(recipe.run.output_dir, *recipe.checkpoint.save_total_limit, log_);

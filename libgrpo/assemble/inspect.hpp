@@ -28,6 +28,13 @@ void inspect_prompts(const Recipe& recipe, std::int64_t rows, bool json, std::os
 /// none.
 void inspect_logprobs(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out);
 
+/// One step replayed from saved groups (saved_groups.hpp): what the recipe's objective makes of them under its model, nothing
+/// sampled, nothing updated. One JSON object: {"loss","grad_norm","groups","completions","tokens","advantages" or "weights" (one
+/// list per group),"metrics"}. reward_funcs and reward_weights of the recipe say which of the saved rewards count, and how much.
+/// Without old_logprobs in the file the model counts as the one that sampled; without ref_logprobs the reference is scored.
+/// throws: Error{data} naming file and line
+void inspect_loss(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out);
+
 /// A checkpoint (manifest, step, files, damage if any), a model folder or .gguf file (sizes, tensor types), or an
 /// output_dir (its checkpoints, and the model if it is finished). Returns false if a checkpoint is damaged. throws:
 /// Error{data} if it is none of these, or a model does not read

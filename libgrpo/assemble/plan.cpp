@@ -1,6 +1,7 @@
 #include "libgrpo/assemble/plan.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/config/field.hpp"
 #include "libgrpo/metrics/progress.hpp"
 
 #include <algorithm>
@@ -21,6 +22,16 @@ double activation_floats_per_row(const ModelConfig& c) {
   return static_cast<double>(c.num_layers) * per_layer + 2.0 * width;
 }
 
+std::string spelling(const Recipe& recipe, const std::string& option) {
+  Recipe copy = recipe;
+  for (const Field& field : fields(copy))
+    if (field.name == option) {
+      const auto& slot = std::get<EnumSlot>(field.slot);
+      return slot.names[slot.get()];
+    }
+  return option;
+}
+
 }  // namespace
 
 Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows, std::int64_t eval_prompts) {
@@ -29,11 +40,13 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows
   plan.eval_prompts = eval_prompts;
   plan.completions_per_step = recipe.optimizer.completions_per_step();
   plan.prompts_per_step = plan.completions_per_step / recipe.sampling.num_generations;
-  plan.steps_per_epoch = rows / std::max<std::int64_t>(plan.prompts_per_step, 1);
+  plan.prompts_per_generation = recipe.optimizer.completions_per_generation() / recipe.sampling.num_generations;
+  plan.updates_per_generation = recipe.optimizer.updates_per_generation();
+  plan.steps_per_epoch = rows / std::max<std::int64_t>(plan.prompts_per_generation, 1) * plan.updates_per_generation;
   if (plan.steps_per_epoch == 0)
-    throw Error(ErrorKind::data, fmt::format("the dataset has {} rows, a step needs {} prompts ({} completions / {} generations); "
-                                             "lower per_device_train_batch_size or gradient_accumulation_steps",
-                                             rows, plan.prompts_per_step, plan.completions_per_step,
+    throw Error(ErrorKind::data, fmt::format("the dataset has {} rows, a generation batch needs {} prompts ({} completions / {} "
+                                             "generations); lower per_device_train_batch_size or gradient_accumulation_steps",
+                                             rows, plan.prompts_per_generation, recipe.optimizer.completions_per_generation(),
                                              recipe.sampling.num_generations));
   plan.total_steps = recipe.run.max_steps > 0
                          ? recipe.run.max_steps
@@ -46,8 +59,22 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows
   plan.reference_bytes = recipe.objective.beta > 0.0 ? weights : 0.0;
   plan.activation_bytes = 4.0 * static_cast<double>(plan.token_budget) * activation_floats_per_row(model);
   plan.cache_bytes = 8.0 * static_cast<double>(model.num_layers * model.num_kv_heads * model.head_dim) *
-                     static_cast<double>(plan.completions_per_step * recipe.sampling.max_completion_length);
+                     static_cast<double>(recipe.optimizer.completions_per_generation() * recipe.sampling.max_completion_length);
   return plan;
+}
+
+std::string show_objective(const Recipe& r) {
+  const MaxentOptions& m = r.maxent;
+  const bool maxent = m.maxent_objective != MaxentObjective::none;
+  const bool listwise = m.maxent_objective == MaxentObjective::listwise || m.maxent_objective == MaxentObjective::weighted_mle;
+  std::string text = maxent ? "MaxEnt-GRPO " + spelling(r, "maxent_objective") : "GRPO";
+  if (m.maxent_objective == MaxentObjective::xdr) text += ", loss_type dr_grpo";
+  if (m.maxent_objective != MaxentObjective::xdr && (!listwise || m.maxent_use_clip_objective)) text += ", loss_type " + spelling(r, "loss_type");
+  if (maxent && m.maxent_objective != MaxentObjective::token_entropy) text += fmt::format(", tau {}", m.maxent_tau);
+  if (m.maxent_objective == MaxentObjective::token_entropy) text += fmt::format(", alpha {}", m.maxent_alpha);
+  text += fmt::format(", beta {}", r.objective.beta);
+  if (r.objective.controls_beta()) text += fmt::format(" (steered to a KL of {})", r.objective.kl_target);
+  return text;
 }
 
 std::string show_plan(const Plan& p, const Recipe& r, const ModelConfig& m) {
@@ -59,6 +86,10 @@ std::string show_plan(const Plan& p, const Recipe& r, const ModelConfig& m) {
                       p.eval_prompts > 0 ? fmt::format(", {} held out for evaluation", p.eval_prompts) : "");
   text += fmt::format("step       {} prompts x {} generations = {} completions of at most {} tokens\n", p.prompts_per_step,
                       r.sampling.num_generations, p.completions_per_step, r.sampling.max_completion_length);
+  if (p.updates_per_generation > 1)
+    text += fmt::format("generation {} prompts at a time, trained on for {} steps ({} x {} iterations)\n", p.prompts_per_generation,
+                        p.updates_per_generation, p.updates_per_generation / r.optimizer.num_iterations, r.optimizer.num_iterations);
+  text += fmt::format("objective  {}\n", show_objective(r));
   text += fmt::format("reward     {}\n", fmt::join(r.reward.reward_funcs, " + "));
   text += fmt::format("run        {} optimizer steps ({:.2f} epochs of {} steps){}\n", p.total_steps,
                       static_cast<double>(p.total_steps) / static_cast<double>(p.steps_per_epoch), p.steps_per_epoch,

@@ -14,6 +14,8 @@ struct Plan {
   std::int64_t eval_prompts = 0;
   std::int64_t prompts_per_step = 0;
   std::int64_t completions_per_step = 0;
+  std::int64_t prompts_per_generation = 0;
+  std::int64_t updates_per_generation = 1;  ///< optimizer steps on one generation batch
   std::int64_t steps_per_epoch = 0;
   std::int64_t total_steps = 0;
   std::int64_t first_step = 0;            ///< steps already done by the checkpoint that is resumed
@@ -30,6 +32,9 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows
 
 /// Packed rows per part when the recipe leaves it open: enough to keep the matrix products busy, and no more.
 inline constexpr std::int64_t kDefaultTokenBudget = 1024;
+
+/// "GRPO, loss_type dapo, beta 0.04"
+std::string show_objective(const Recipe& recipe);
 
 /// The plan for a person to read, a few lines.
 std::string show_plan(const Plan& plan, const Recipe& recipe, const ModelConfig& model);

@@ -59,11 +59,11 @@ void show_next(std::ostream& out, const Assembly& a) {
 std::string model_card(const Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
   return fmt::format(
-      "---\nlibrary_name: transformers\ntags: [grpo, reinforcement-learning]\n---\n\n# {}\n\nFine-tuned from `{}` by GRPO with libgrpo: {} "
+      "---\nlibrary_name: transformers\ntags: [grpo, reinforcement-learning]\n---\n\n# {}\n\nFine-tuned from `{}` by {} with libgrpo: {} "
       "optimizer steps, {} prompts x {} completions each, rewards {}.\n\nEvery option is in `recipe.resolved.toml`; every step is in "
       "`metrics.jsonl`.\n",
       recipe.run.run_name.value_or(fs::path(recipe.run.output_dir).filename().string()),
-      fs::path(recipe.policy.model_name_or_path).filename().string(), a.plan.total_steps, a.plan.prompts_per_step,
+      fs::path(recipe.policy.model_name_or_path).filename().string(), show_objective(recipe), a.plan.total_steps, a.plan.prompts_per_step,
       recipe.sampling.num_generations, fmt::join(recipe.reward.reward_funcs, ", "));
 }
 

@@ -41,7 +41,7 @@ std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& output_dir) {
   return found;
 }
 
-void write_optimizer(const fs::path& path, const NamedTensors& state) {
+void write_tensors(const fs::path& path, const NamedTensors& state) {
   std::vector<SafeTensor> tensors;
   for (const auto& [name, tensor] : state)
     tensors.push_back({name, "F32", tensor.sizes().vec(),
@@ -53,7 +53,8 @@ std::string to_json(const RunState& s) {
   const Json json = {{"global_step", s.step},         {"max_steps", s.max_steps},
                      {"epoch", s.epoch},              {"num_input_tokens_seen", s.tokens_seen},
                      {"optimizer_steps", s.optimizer_steps}, {"bad_steps", s.bad_steps},
-                     {"seed", s.seed},                {"objective_state", Json::parse(s.objective_state)}};
+                     {"seed", s.seed},                {"prompts_drawn", s.prompts_drawn},
+                     {"updates_done", s.updates_done}, {"objective_state", Json::parse(s.objective_state)}};
   return json.dump(2) + "\n";
 }
 
@@ -84,7 +85,9 @@ fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& c
   make_folder(output_dir);
   const fs::path partial = fresh_folder(output_dir / ("." + name + ".partial"));
   write_model_files(partial, contents.policy, contents.tokenizer);
-  write_optimizer(partial / "optimizer.safetensors", contents.optimizer);
+  write_tensors(partial / "optimizer.safetensors", contents.optimizer);
+  if (!contents.reference.empty()) write_tensors(partial / "reference.safetensors", contents.reference);
+  if (!contents.rollout.empty()) write_file(partial / "rollout.jsonl", contents.rollout);
   write_file(partial / "recipe.resolved.toml", contents.recipe_toml);
   write_file(partial / "trainer_state.json", to_json(contents.state));
   write_manifest(partial, contents.state.step);
@@ -129,7 +132,7 @@ std::optional<fs::path> last_checkpoint(const fs::path& output_dir, const Log& l
   return std::nullopt;
 }
 
-RunState load_run_state(const fs::path& checkpoint) {
+RunState load_run_state(const fs::path& checkpoint, std::uint64_t prompts_per_step) {
   const fs::path path = checkpoint / "trainer_state.json";
   const Json json = Json::parse(read_file(path), nullptr, false);
   const auto integer = [&](const char* key) {
@@ -145,12 +148,17 @@ RunState load_run_state(const fs::path& checkpoint) {
   state.max_steps = integer("max_steps");
   state.seed = static_cast<std::uint64_t>(integer("seed"));
   state.epoch = json.value("epoch", 0.0);
+  const bool counts = json.contains("prompts_drawn") && json.contains("updates_done");
+  state.prompts_drawn = counts ? static_cast<std::uint64_t>(integer("prompts_drawn"))
+                               : static_cast<std::uint64_t>(state.step) * prompts_per_step;
+  state.updates_done = counts ? integer("updates_done") : 0;
   state.objective_state = json.value("objective_state", Json::object()).dump();
   return state;
 }
 
-NamedTensors load_optimizer_state(const fs::path& checkpoint) {
-  const fs::path path = checkpoint / "optimizer.safetensors";
+namespace {
+
+NamedTensors read_tensors(const fs::path& path) {
   const SafetensorsFile file(path);
   NamedTensors state;
   for (const SafeTensor& tensor : file.tensors()) {
@@ -161,6 +169,20 @@ NamedTensors load_optimizer_state(const fs::path& checkpoint) {
     state.emplace_back(tensor.name, copy);
   }
   return state;
+}
+
+}  // namespace
+
+NamedTensors load_optimizer_state(const fs::path& checkpoint) { return read_tensors(checkpoint / "optimizer.safetensors"); }
+
+NamedTensors load_reference(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "reference.safetensors";
+  return fs::exists(path) ? read_tensors(path) : NamedTensors();
+}
+
+std::optional<fs::path> rollout_file(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "rollout.jsonl";
+  return fs::exists(path) ? std::optional(path) : std::nullopt;
 }
 
 void rotate_checkpoints(const fs::path& output_dir, std::int64_t keep, const Log& log) {

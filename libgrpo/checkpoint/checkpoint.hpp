@@ -2,6 +2,7 @@
 ///
 ///     config.json generation_config.json model.safetensors tokenizer.json ...   what transformers loads
 ///     optimizer.safetensors trainer_state.json recipe.resolved.toml             what resuming reads
+///     reference.safetensors    a reference that has moved        rollout.jsonl    a generation batch not used up
 ///     manifest.json                                                             written last: every file and its size
 ///
 /// A checkpoint appears whole or not at all: it is written into a hidden folder, flushed to disk, and renamed.
@@ -33,6 +34,8 @@ struct RunState {
   std::int64_t max_steps = 0;
   double epoch = 0.0;
   std::uint64_t seed = 0;
+  std::uint64_t prompts_drawn = 0;
+  std::int64_t updates_done = 0;
   std::string objective_state = "{}";
 };
 
@@ -43,6 +46,8 @@ struct CheckpointContents {
   NamedTensors optimizer;
   RunState state;
   std::string recipe_toml;
+  NamedTensors reference = {};  ///< empty: as the recipe names it
+  std::string rollout = {};     ///< JSON lines (saved_groups.hpp); empty: the next step samples
 };
 
 /// Writes output_dir/checkpoint-<step> and returns it. An existing one of that step is replaced.
@@ -58,9 +63,14 @@ std::optional<std::filesystem::path> last_checkpoint(const std::filesystem::path
 /// Why `checkpoint` is not complete; empty if it is. cost: file sizes only
 std::string checkpoint_damage(const std::filesystem::path& checkpoint);
 
+/// `prompts_per_step`: what a checkpoint of an earlier version, which does not say how many prompts were drawn, drew per step.
 /// throws: Error{data} naming file and field
-RunState load_run_state(const std::filesystem::path& checkpoint);
+RunState load_run_state(const std::filesystem::path& checkpoint, std::uint64_t prompts_per_step = 0);
 NamedTensors load_optimizer_state(const std::filesystem::path& checkpoint);
+/// Empty if the checkpoint has none. throws: Error{data}
+NamedTensors load_reference(const std::filesystem::path& checkpoint);
+/// The path of rollout.jsonl; nothing if the checkpoint has none.
+std::optional<std::filesystem::path> rollout_file(const std::filesystem::path& checkpoint);
 
 /// Removes the oldest checkpoints until at most `keep` are left.
 void rotate_checkpoints(const std::filesystem::path& output_dir, std::int64_t keep, const Log& log);

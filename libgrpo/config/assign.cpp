@@ -2,8 +2,8 @@
 #include "libgrpo/config/field.hpp"
 
 #include <charconv>
-#include <cmath>
-#include <limits>
+#include <type_traits>
+#include <utility>
 
 namespace grpo {
 namespace {
@@ -12,6 +12,11 @@ using Kind = Value::Kind;
 using Notes = std::vector<std::string>;
 
 bool is_textual(const Value& value) { return value.kind == Kind::string || value.kind == Kind::text; }
+
+std::string lower(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
 
 // Digits may be grouped by single underscores, as in TOML and YAML 1.1. A leading + is dropped: from_chars refuses it.
 std::string without_grouping(const std::string& text) {
@@ -31,8 +36,7 @@ std::string convert(const Value& value, bool& out, Notes&) {
     return {};
   }
   if (value.kind == Kind::text) {
-    std::string word;
-    for (const char c : value.string) word += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const std::string word = lower(value.string);
     for (const char* yes : {"true", "yes", "on", "1"}) {
       if (word == yes) return out = true, std::string();
     }
@@ -63,7 +67,10 @@ std::string convert(const Value& value, double& out, Notes&) {
   } else if (value.kind == Kind::floating) {
     out = value.floating;
   } else if (value.kind == Kind::text) {
-    const std::string text = without_grouping(value.string);
+    std::string text = without_grouping(value.string);
+    const std::size_t sign = text.starts_with('-') ? 1 : 0;
+    if (const std::string word = lower(text.substr(sign)); word == ".inf" || word == ".nan")
+      text.erase(sign, 1);  // YAML
     const char* end = text.data() + text.size();
     const auto [stop, code] = std::from_chars(text.data(), end, out);
     if (code == std::errc::result_out_of_range && stop == end) return "does not fit a number of 64 bits";
@@ -71,7 +78,7 @@ std::string convert(const Value& value, double& out, Notes&) {
   } else {
     return "expected a number";
   }
-  return std::isfinite(out) ? "" : "must be a finite number";
+  return {};  // infinity and NaN are for the range to judge
 }
 
 std::string convert(const Value& value, std::string& out, Notes&) {
@@ -110,18 +117,23 @@ std::string names_of(const EnumSlot& slot) {
 
 // The value under the spelling the field knows it by.
 Value respelled(const Field& field, const Value& value) {
+  constexpr std::size_t kLongest = 32;
   std::string word;
   if (value.kind == Kind::boolean) word = value.boolean ? "true" : "false";
-  if (is_textual(value)) {
-    for (const char c : value.string.substr(0, 8)) word += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (value.string.size() > 8) return value;
-  }
+  if (value.kind == Kind::integer) word = std::to_string(value.integer);
+  if (is_textual(value) && value.string.size() <= kLongest) word = lower(value.string);
   const auto found = field.spellings.find(word);
   return found == field.spellings.end() ? value : Value::of_text(found->second);
 }
 
 bool is_unset(const Value& value) {
   return value.kind == Kind::null || (value.kind == Kind::text && (value.string == "null" || value.string == "None"));
+}
+
+// "none" unsets a number, so that TOML, which has no null, can say it too. A text may well be "none".
+template <class T>
+bool is_none(const Value& value) {
+  return std::is_arithmetic_v<T> && is_textual(value) && value.string == "none";
 }
 
 // Converts into a copy, checks the copy's range, and only then touches the member.
@@ -139,7 +151,7 @@ struct Assigner {
 
   template <class T>
   std::string operator()(std::optional<T>* member) const {
-    if (is_unset(value)) {
+    if (is_unset(value) || is_none<T>(value)) {
       member->reset();
       return {};
     }
@@ -155,7 +167,13 @@ struct Assigner {
         return {};
       }
     }
-    return "expected " + names_of(slot);
+    std::string hint;
+    if (is_textual(value)) {
+      for (const std::string& name : nearest_names(lower(value.string), slot.names)) {
+        hint += (hint.empty() ? "; did you mean " : " or ") + name;
+      }
+    }
+    return "expected " + names_of(slot) + hint + (hint.empty() ? "" : "?");
   }
 
   template <class T>
@@ -173,6 +191,18 @@ struct Assigner {
 std::string assign(const Field& field, const Value& value, std::vector<std::string>& notes) {
   const Value meant = respelled(field, value);
   return std::visit(Assigner{field, meant, notes}, field.slot);
+}
+
+bool is_optional(const Field& field) {
+  return std::visit(
+      [](const auto& slot) {
+        using T = std::remove_pointer_t<std::decay_t<decltype(slot)>>;
+        return requires {
+          typename T::value_type;
+          std::declval<T>().has_value();
+        };
+      },
+      field.slot);
 }
 
 void copy_value(const Field& from, const Field& to) {

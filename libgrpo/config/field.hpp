@@ -2,8 +2,9 @@
 ///
 /// fields(recipe) lists every option in the order of the data's way and points each at its member of `recipe`. TOML and
 /// YAML reading, the command line, --help, --print_config and the resolved recipe are all loops over this list; the
-/// default of an option is the member's value in Recipe{}. To add an option: a member in recipe.hpp, a line in
-/// fields.cpp, and where it depends on others a check in validate.cpp.
+/// default of an option is the member's value in Recipe{}. To add an option: a member in recipe.hpp or
+/// objective_options.hpp, a line in fields.cpp or fields_objective.cpp, and where it depends on others a check in
+/// validate.cpp or validate_objective.cpp.
 #pragma once
 
 #include "libgrpo/config/recipe.hpp"
@@ -25,18 +26,23 @@ struct EnumSlot {
   std::function<void(std::size_t)> set;
 };
 
+/// Counts stop here, so that products of two of them cannot overflow.
+inline constexpr double kMaxCount = 1e9;
+
 /// Where an option lives in a Recipe, by type.
 using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<std::int64_t>*,
                           std::optional<double>*, std::optional<std::string>*, std::vector<std::string>*,
                           std::vector<double>*, std::optional<DatasetMixture>*, EnumSlot>;
 
-/// Which numbers are allowed: an interval, and one number outside it that has a meaning of its own (-1, say).
+/// Which numbers are allowed: an interval, and one number outside it that has a meaning of its own (-1, say). Numbers
+/// are finite, unless `infinite` lets infinity through; NaN never is a number.
 struct Range {
   std::optional<double> low = {};
   std::optional<double> high = {};
   bool low_open = false;
   bool high_open = false;
   std::optional<double> special = {};
+  bool infinite = false;
 
   [[nodiscard]] bool contains(double value) const;
   [[nodiscard]] std::string text() const;  ///< ">= 1", "> 0 and <= 1", "-1 or >= 1"; empty if everything goes
@@ -50,7 +56,7 @@ struct Field {
   std::string help = {};  ///< one sentence without its full stop
   Range range = {};
   std::vector<std::string> aliases = {};
-  std::map<std::string, std::string> spellings = {};  ///< further spellings of a value: {"true", "group"}
+  std::map<std::string, std::string> spellings = {};  ///< further spellings of a value, lower case: {"true", "group"}
 };
 
 /// All options of a recipe. The recipe must outlive the list and stay where it is.
@@ -69,6 +75,9 @@ void copy_value(const Field& from, const Field& to);
 
 /// Why the present value is out of range; empty if it is not.
 std::string range_error(const Field& field);
+
+/// Whether the option may be unset: its member is a std::optional.
+bool is_optional(const Field& field);
 
 /// The present value as TOML; empty if unset.
 std::string to_toml_value(const Field& field);

@@ -1,25 +1,12 @@
 #include "libgrpo/config/field.hpp"
+#include "libgrpo/config/field_builders.hpp"
 
 #include <iterator>
 
 namespace grpo {
 namespace {
 
-template <class E>
-EnumSlot one_of(E& member, std::vector<std::string> names) {
-  return {std::move(names), [&member] { return static_cast<std::size_t>(member); },
-          [&member](std::size_t i) { member = static_cast<E>(i); }};
-}
-
-// Counts stop at 10^9, so that products of two of them cannot overflow.
-constexpr double kMaxCount = 1e9;
-Range at_least(double low) { return {.low = low}; }
-Range above(double low) { return {.low = low, .low_open = true}; }
-Range closed(double low, double high) { return {.low = low, .high = high}; }
-Range count(double low) { return {.low = low, .high = kMaxCount}; }
-Range count_or(double special, double low) { return {.low = low, .high = kMaxCount, .special = special}; }
-Range right_open(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
-Range left_open(double low, double high) { return {.low = low, .high = high, .low_open = true}; }
+using namespace field_list;
 
 std::vector<Field> run_fields(RunOptions& o) {
   return {
@@ -65,6 +52,28 @@ std::vector<Field> policy_fields(PolicyOptions& o) {
            "model to train: a Hugging Face model folder or a .gguf file"}};
 }
 
+std::vector<Field> reference_fields(ReferenceOptions& o) {
+  return {
+      {"reference", "reference_model_name_or_path", &o.reference_model_name_or_path, "path",
+       "model that the KL term and the target weights refer to; unset: model_name_or_path"},
+      {"reference", "sync_ref_model", &o.sync_ref_model, "",
+       "move the reference model towards the policy every ref_model_sync_steps steps"},
+      {"reference", "ref_model_mixup_alpha", &o.ref_model_mixup_alpha, "",
+       "how far sync_ref_model moves it: the new reference is alpha x policy + (1 - alpha) x reference", closed(0, 1)},
+      {"reference", "ref_model_sync_steps", &o.ref_model_sync_steps, "steps",
+       "steps between the moves of sync_ref_model", count(1)},
+      {"reference", "maxent_reference_ema_enabled", &o.maxent_reference_ema_enabled, "",
+       "let the reference model follow the policy as an exponential moving average"},
+      {"reference", "maxent_reference_ema_beta", &o.maxent_reference_ema_beta, "",
+       "what the reference keeps of itself in an update: it becomes beta x reference + (1 - beta) x policy",
+       closed(0, 1)},
+      {"reference", "maxent_reference_ema_update_interval", &o.maxent_reference_ema_update_interval, "steps",
+       "steps between updates of that average", count(1)},
+      {"reference", "maxent_reference_ema_warmup_steps", &o.maxent_reference_ema_warmup_steps, "steps",
+       "steps before that average begins", count(0)},
+  };
+}
+
 std::vector<Field> sampling_fields(SamplingOptions& o) {
   return {
       {"sampling", "num_generations", &o.num_generations, "completions", "completions sampled for each prompt",
@@ -72,12 +81,41 @@ std::vector<Field> sampling_fields(SamplingOptions& o) {
       {"sampling", "max_completion_length", &o.max_completion_length, "tokens", "longest completion", count(1)},
       {"sampling", "min_completion_length", &o.min_completion_length, "tokens",
        "completions may not end before this length", count(0)},
-      {"sampling", "temperature", &o.temperature, "", "divides the logits, in sampling and in scoring", above(0)},
-      {"sampling", "top_p", &o.top_p, "", "sample from the likeliest tokens that together reach this probability",
-       left_open(0, 1)},
-      {"sampling", "top_k", &o.top_k, "tokens", "sample from the so many likeliest tokens; 0: all", count(0)},
+      {"sampling",
+       "temperature",
+       &o.temperature,
+       "",
+       "divides the logits, in sampling and in scoring",
+       above(0),
+       {"gen_temperature"}},
+      {"sampling",
+       "top_p",
+       &o.top_p,
+       "",
+       "sample from the likeliest tokens that together reach this probability",
+       left_open(0, 1),
+       {"gen_top_p"}},
+      {"sampling",
+       "top_k",
+       &o.top_k,
+       "tokens",
+       "sample from the so many likeliest tokens; 0 or -1: all",
+       count(0),
+       {"gen_top_k"},
+       {{"-1", "0"}}},
       {"sampling", "min_p", &o.min_p, "",
        "sample from tokens at least this fraction as likely as the likeliest; 0: all", right_open(0, 1)},
+      {"sampling",
+       "stop_sequences",
+       &o.stop_sequences,
+       "texts",
+       "a completion ends where one of these texts appears",
+       {},
+       {"vllm_stop_sequences"}},
+      {"sampling", "dynamic_sampling", &o.dynamic_sampling, "",
+       "sample further prompts in place of those whose rewards are all equal, which teach nothing (DAPO)"},
+      {"sampling", "dynamic_sampling_max_rounds", &o.dynamic_sampling_max_rounds, "rounds",
+       "rounds of such sampling for one batch, at most", count(1)},
   };
 }
 
@@ -85,35 +123,9 @@ std::vector<Field> reward_fields(RewardOptions& o) {
   return {
       {"reward", "reward_funcs", &o.reward_funcs, "names", "reward functions; their weighted sum is the reward"},
       {"reward", "reward_weights", &o.reward_weights, "numbers", "one weight for each reward function; empty: all 1"},
-  };
-}
-
-std::vector<Field> objective_fields(ObjectiveOptions& o) {
-  return {
-      {"objective", "loss_type", one_of(o.loss_type, {"grpo", "dapo"}), "",
-       "how token losses are averaged: grpo by completion and then over completions, dapo over all tokens of the step"},
-      {"objective", "epsilon", &o.epsilon, "", "the probability ratio is clipped below at 1 - epsilon", at_least(0)},
-      {"objective", "epsilon_high", &o.epsilon_high, "", "and above at 1 + epsilon_high; unset: epsilon", at_least(0)},
-      {"objective",
-       "beta",
-       &o.beta,
-       "",
-       "coefficient of the KL term to the reference model; 0: no reference model",
-       at_least(0),
-       {"init_kl_coeff", "init_kl_coef"}},
-      {"objective",
-       "use_bias_correction_kl",
-       &o.use_bias_correction_kl,
-       "",
-       "multiply the KL term by the importance ratio, which makes its gradient unbiased"},
-      {"objective",
-       "scale_rewards",
-       one_of(o.scale_rewards, {"group", "batch", "none"}),
-       "",
-       "advantages are divided by the standard deviation of the rewards of the group or of the batch, or not at all",
-       {},
-       {},
-       {{"true", "group"}, {"false", "none"}}},
+      {"reward", "soft_punish_cache", &o.soft_punish_cache, "tokens",
+       "soft_overlong_punishment falls from 0 to -1 over the last so many tokens before max_completion_length",
+       count(1)},
   };
 }
 
@@ -137,7 +149,11 @@ std::vector<Field> optimizer_fields(OptimizerOptions& o) {
       {"optimizer", "gradient_accumulation_steps", &o.gradient_accumulation_steps, "parts",
        "parts of a step; completions per step = per_device_train_batch_size x gradient_accumulation_steps", count(1)},
       {"optimizer", "generation_batch_size", &o.generation_batch_size, "completions",
-       "completions sampled at a time; unset: the completions of one step", count(1)},
+       "completions sampled at a time, a multiple of those of one step; unset: see steps_per_generation", count(1)},
+      {"optimizer", "steps_per_generation", &o.steps_per_generation, "parts",
+       "the same counted in parts; unset: gradient_accumulation_steps, so that every step samples anew", count(1)},
+      {"optimizer", "num_iterations", &o.num_iterations, "passes", "passes over the completions sampled at a time",
+       count(1)},
       {"optimizer", "token_budget", &o.token_budget, "tokens",
        "tokens in one forward and backward pass; it bounds memory and never changes the loss; 0: automatic", count(0)},
       {"optimizer", "max_bad_steps", &o.max_bad_steps, "steps",
@@ -182,7 +198,7 @@ std::vector<Field> metrics_fields(MetricsOptions& o) {
        "",
        "steps: evaluate every eval_steps; no: never",
        {},
-       {},
+       {"evaluation_strategy"},
        {{"false", "no"}}},
       {"metrics", "eval_steps", &o.eval_steps, "steps", "steps between evaluations; unset: save_steps", count(1)},
       {"metrics", "eval_on_start", &o.eval_on_start, "", "evaluate once before the first step"},
@@ -199,9 +215,11 @@ std::vector<Field> fields(Recipe& recipe) {
   append(run_fields(recipe.run));
   append(data_fields(recipe.data));
   append(policy_fields(recipe.policy));
+  append(reference_fields(recipe.reference));
   append(sampling_fields(recipe.sampling));
   append(reward_fields(recipe.reward));
   append(objective_fields(recipe.objective));
+  append(maxent_fields(recipe.maxent));
   append(optimizer_fields(recipe.optimizer));
   append(checkpoint_fields(recipe.checkpoint));
   append(metrics_fields(recipe.metrics));

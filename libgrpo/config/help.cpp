@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kColumn = 48;
 constexpr std::size_t kWidth = 120;
 
-// `left` in the first column, `text` wrapped in the second; `tail` ends it and is never broken.
+// `left` in the first column, `text` wrapped in the second; `tail` ends it and is broken at most before its "default".
 void add_row(std::string& out, const std::string& left, const std::string& text, const std::string& tail = "") {
   std::string line = "  " + left;
   line.append(line.size() + 2 <= kColumn ? kColumn - line.size() : 2, ' ');
@@ -26,7 +26,9 @@ void add_row(std::string& out, const std::string& left, const std::string& text,
   };
   std::istringstream words(text);
   for (std::string word; words >> word;) add(word);
-  if (!tail.empty()) add(tail);
+  const std::size_t cut = kColumn + tail.size() > kWidth ? tail.find(" default ") : std::string::npos;
+  if (!tail.empty()) add(tail.substr(0, cut));
+  if (cut != std::string::npos) add(tail.substr(cut + 1));
   out += line + '\n';
 }
 

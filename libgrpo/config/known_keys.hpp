@@ -1,7 +1,7 @@
 /// Options of TRL, transformers, open-r1 and maxent-grpo recipes that have no meaning here.
 ///
 /// Such a key never stops a run: it is accepted with one line that says so. A key that would change the mathematics of
-/// training is accepted only with the value that changes nothing (`num_iterations: 1`), and is an error otherwise.
+/// training is accepted only with the value that changes nothing (`gen_best_of: 1`), and is an error otherwise.
 #pragma once
 
 #include "libgrpo/config/value.hpp"

@@ -50,7 +50,6 @@ class Loader {
   void parse(std::string_view text, bool yaml);
   void apply(const Entry& entry);
   void apply_unknown(const Entry& entry);
-  void store(const Field& field, const Entry& entry);
   std::string from_words(const Override& option, Value& value) const;
   // "recipe.toml:12: " or "command line: --"
   std::string place(std::size_t line) const { return source_ + (line > 0 ? ":" + std::to_string(line) : ""); }
@@ -71,6 +70,7 @@ class Loader {
     std::string spelling;
     std::string written;
     std::string place;
+    bool null;
   };
   std::map<std::string, Seen> set_here_;  // by option: where the present source set it
 };
@@ -170,6 +170,28 @@ std::string Loader::from_words(const Override& option, Value& value) const {
   return {};
 }
 
+// maxent-grpo's ways to write vllm_stop_sequences in one word: "a||b", or a JSON list in quotes.
+Value split_stop_sequences(const Value& value) {
+  Value list;
+  list.kind = Value::Kind::list;
+  list.line = value.line;
+  for (const Value& item : value.kind == Value::Kind::list ? value.items : std::vector<Value>{value}) {
+    const bool textual = item.kind == Value::Kind::string || item.kind == Value::Kind::text;
+    if (!textual) return value;
+    if (value.kind != Value::Kind::list && item.string.starts_with('[')) {
+      try {
+        return read_json(item.string);
+      } catch (const SyntaxError&) {  // then it is a text that begins so
+      }
+    }
+    for (std::size_t at = 0, bars = 0; bars != std::string::npos; at = bars + 2) {
+      bars = item.string.find("||", at);
+      list.items.push_back(Value::of_string(item.string.substr(at, bars == std::string::npos ? bars : bars - at)));
+    }
+  }
+  return list;
+}
+
 void Loader::apply(const Entry& entry) {
   const auto found = index_.find(entry.name);
   if (found == index_.end()) return apply_unknown(entry);
@@ -177,21 +199,26 @@ void Loader::apply(const Entry& entry) {
   const std::string written =
       command_line_ ? "--" + entry.name + "=" + show(entry.value) : entry.name + " = " + show(entry.value);
   const std::string before = to_toml_value(field);
+  const bool null = entry.value.kind == Value::Kind::null;
+  const auto other = set_here_.find(field.name);
+  const bool respelled = other != set_here_.end() && other->second.spelling != entry.name;
+  if (null && respelled) return;  // null under one name has nothing against a value under another
   std::string why;
-  if (entry.value.kind == Value::Kind::null) {
+  if (null && !is_optional(field)) {
     copy_value(default_list_[found->second], field);  // null, as in TRL: the option's own default
   } else {
     std::vector<std::string> notes;
-    why = assign(field, entry.value, notes);
+    const bool stop = entry.name == "vllm_stop_sequences";
+    why = assign(field, stop ? split_stop_sequences(entry.value) : entry.value, notes);
     for (const std::string& note : notes) loaded_.notes.push_back(place(entry.value.line) + ": " + note);
   }
   if (!why.empty()) {
     failed_.insert(field.name);
     return fail(place(entry.value.line) + ": " + written + ": " + why);
   }
-  const Seen here{entry.name, written, place(entry.value.line)};
+  const Seen here{entry.name, written, place(entry.value.line), null};
   const auto [seen, first] = set_here_.try_emplace(field.name, here);
-  const bool later_wins = command_line_ && seen->second.spelling == entry.name;
+  const bool later_wins = (command_line_ && !respelled) || (seen->second.null && respelled);
   if (!first && !later_wins && to_toml_value(field) != before) {
     fail(here.place + ": " + written + ": the same option as " + seen->second.written +
          (command_line_ ? "" : " (" + seen->second.place + ")") + " with another value; keep one");

@@ -39,8 +39,9 @@ std::vector<std::string> nearest_names(const std::string& name, const std::vecto
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
   for (const auto& [distance, candidate] : found) {
-    // Only what is about as near as the nearest: a clear slip gets one answer.
-    if (names.size() < 3 && distance <= found.front().first + 1) names.push_back(candidate);
+    // Only what is about as near as the nearest: a clear slip gets one answer, and so does the very name.
+    const std::size_t slack = found.front().first == 0 ? 0 : 1;
+    if (names.size() < 3 && distance <= found.front().first + slack) names.push_back(candidate);
   }
   return names;
 }

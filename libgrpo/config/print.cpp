@@ -35,6 +35,9 @@ std::string to_toml_value(const Field& field) {
 std::string to_toml(const LoadedRecipe& loaded, bool with_origins) {
   constexpr std::size_t kCommentColumn = 56;
   Recipe recipe = loaded.recipe;
+  Recipe defaults;
+  const std::vector<Field> default_list = fields(defaults);
+  std::size_t index = 0;
   std::string out;
   std::string section;
   for (const Field& field : fields(recipe)) {
@@ -42,7 +45,10 @@ std::string to_toml(const LoadedRecipe& loaded, bool with_origins) {
       out += (section.empty() ? "[" : "\n[") + field.section + "]\n";
       section = field.section;
     }
-    const std::string value = to_toml_value(field);
+    std::string value = to_toml_value(field);
+    // Unset against a default that is not: left out, it would read back as the default.
+    if (value.empty() && !to_toml_value(default_list[index]).empty()) value = toml_string("none");
+    ++index;
     std::string line = value.empty() ? "# " + field.name + " is unset" : field.name + " = " + value;
     const auto origin = loaded.origin.find(field.name);
     if (with_origins && origin != loaded.origin.end()) {

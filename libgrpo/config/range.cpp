@@ -24,17 +24,22 @@ bool Range::contains(double value) const {
 std::string Range::text() const {
   std::string text;
   if (low) text = (low_open ? "> " : ">= ") + bound(*low);
-  if (high && *high < 1e9) text += (text.empty() ? "" : " and ") + std::string(high_open ? "< " : "<= ") + bound(*high);
+  if (high && *high < kMaxCount)
+    text += (text.empty() ? "" : " and ") + std::string(high_open ? "< " : "<= ") + bound(*high);
   return special ? bound(*special) + " or " + text : text;
 }
 
 std::string range_error(const Field& field) {
   const auto check = [&field](double value) -> std::string {
-    if (!std::isfinite(value)) return "must be a finite number";
+    const std::string range = field.range.text();
+    if (std::isnan(value) || (std::isinf(value) && !field.range.infinite)) {
+      return std::string(field.range.infinite ? "must be a number" : "must be a finite number") +
+             (range.empty() ? "" : " " + range);
+    }
     if (field.range.contains(value)) return {};
     // The ceiling of counts is no part of the usual text: it only matters to those who hit it.
-    const bool above_ceiling = field.range.high && value > *field.range.high && *field.range.high >= 1e9;
-    return "must be " + (above_ceiling ? "<= " + bound(*field.range.high) : field.range.text());
+    const bool above_ceiling = field.range.high && value > *field.range.high && *field.range.high >= kMaxCount;
+    return "must be " + (above_ceiling ? "<= " + bound(*field.range.high) : range);
   };
   if (const auto* slot = std::get_if<std::int64_t*>(&field.slot)) return check(static_cast<double>(**slot));
   if (const auto* slot = std::get_if<double*>(&field.slot)) return check(**slot);

@@ -6,6 +6,8 @@
 /// validate.hpp.
 #pragma once
 
+#include "libgrpo/config/objective_options.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,8 +15,6 @@
 
 namespace grpo {
 
-enum class LossType { grpo, dapo };
-enum class ScaleRewards { group, batch, none };
 enum class SchedulerType { linear, cosine, constant, constant_with_warmup };
 enum class SaveStrategy { no, steps };
 enum class EvalStrategy { no, steps };
@@ -67,6 +67,19 @@ struct PolicyOptions {
   bool operator==(const PolicyOptions&) const = default;
 };
 
+/// The reference model of the KL term, and how it follows the policy (never, unless asked to).
+struct ReferenceOptions {
+  std::optional<std::string> reference_model_name_or_path;  ///< unset: model_name_or_path
+  bool sync_ref_model = false;
+  double ref_model_mixup_alpha = 0.6;
+  std::int64_t ref_model_sync_steps = 512;
+  bool maxent_reference_ema_enabled = false;
+  double maxent_reference_ema_beta = 0.995;
+  std::int64_t maxent_reference_ema_update_interval = 10;
+  std::int64_t maxent_reference_ema_warmup_steps = 100;
+  bool operator==(const ReferenceOptions&) const = default;
+};
+
 struct SamplingOptions {
   std::int64_t num_generations = 8;
   std::int64_t max_completion_length = 512;
@@ -75,23 +88,17 @@ struct SamplingOptions {
   double top_p = 1.0;
   std::int64_t top_k = 0;  ///< 0: off
   double min_p = 0.0;      ///< 0: off
+  std::vector<std::string> stop_sequences;
+  bool dynamic_sampling = false;
+  std::int64_t dynamic_sampling_max_rounds = 4;
   bool operator==(const SamplingOptions&) const = default;
 };
 
 struct RewardOptions {
   std::vector<std::string> reward_funcs = {"pure_accuracy_math"};
   std::vector<double> reward_weights;  ///< empty: every weight is 1
+  std::int64_t soft_punish_cache = 4096;
   bool operator==(const RewardOptions&) const = default;
-};
-
-struct ObjectiveOptions {
-  LossType loss_type = LossType::dapo;
-  double epsilon = 0.2;
-  std::optional<double> epsilon_high;  ///< unset: epsilon
-  double beta = 0.0;
-  bool use_bias_correction_kl = true;
-  ScaleRewards scale_rewards = ScaleRewards::group;
-  bool operator==(const ObjectiveOptions&) const = default;
 };
 
 struct OptimizerOptions {
@@ -106,13 +113,24 @@ struct OptimizerOptions {
   double max_grad_norm = 1.0;                    ///< 0: no clipping
   std::int64_t per_device_train_batch_size = 8;  ///< completions
   std::int64_t gradient_accumulation_steps = 1;
-  std::optional<std::int64_t> generation_batch_size;  ///< completions; unset: completions_per_step()
+  std::optional<std::int64_t> generation_batch_size;  ///< completions; unset: steps_per_generation decides
+  std::optional<std::int64_t> steps_per_generation;   ///< parts; unset: gradient_accumulation_steps
+  std::int64_t num_iterations = 1;
   std::int64_t token_budget = 0;                      ///< 0: automatic
   std::int64_t max_bad_steps = 10;
   bool operator==(const OptimizerOptions&) const = default;
 
   /// Completions in one optimizer step of one process.
   std::int64_t completions_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
+  /// Completions sampled at a time: a whole number of steps' worth.
+  std::int64_t completions_per_generation() const {
+    if (generation_batch_size) return *generation_batch_size;
+    return per_device_train_batch_size * steps_per_generation.value_or(gradient_accumulation_steps);
+  }
+  /// Optimizer steps taken on one generation batch, its num_iterations passes included.
+  std::int64_t updates_per_generation() const {
+    return num_iterations * (completions_per_generation() / completions_per_step());
+  }
 };
 
 struct CheckpointOptions {
@@ -137,9 +155,11 @@ struct Recipe {
   RunOptions run;
   DataOptions data;
   PolicyOptions policy;
+  ReferenceOptions reference;
   SamplingOptions sampling;
   RewardOptions reward;
   ObjectiveOptions objective;
+  MaxentOptions maxent;
   OptimizerOptions optimizer;
   CheckpointOptions checkpoint;
   MetricsOptions metrics;

@@ -1,8 +1,10 @@
 #include "libgrpo/config/validate.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/config/checks.hpp"
 #include "libgrpo/config/field.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace grpo {
@@ -10,7 +12,7 @@ namespace {
 
 std::string number(std::int64_t value) { return std::to_string(value); }
 
-void check_data(const Recipe& recipe, std::vector<Problem>& problems) {
+void check_data(const Recipe& recipe, Problems& problems) {
   const DataOptions& data = recipe.data;
   if (data.dataset_name && data.dataset_mixture) {
     problems.push_back({{"dataset_name", "dataset_mixture"}, "both it and dataset_mixture are set; keep one"});
@@ -25,7 +27,7 @@ void check_data(const Recipe& recipe, std::vector<Problem>& problems) {
   }
 }
 
-void check_strings(const Recipe& recipe, std::vector<Problem>& problems) {
+void check_strings(const Recipe& recipe, Problems& problems) {
   if (recipe.policy.model_name_or_path.empty()) {
     problems.push_back(
         {{"model_name_or_path"}, "is missing: give the path of a Hugging Face model folder or a .gguf file"});
@@ -34,6 +36,7 @@ void check_strings(const Recipe& recipe, std::vector<Problem>& problems) {
     if (value.empty()) problems.push_back({{name}, "must not be empty"});
   };
   refuse_empty("output_dir", recipe.run.output_dir);
+  refuse_empty("reference_model_name_or_path", recipe.reference.reference_model_name_or_path.value_or("set"));
   refuse_empty("dataset_name", recipe.data.dataset_name.value_or("set"));
   refuse_empty("dataset_prompt_column", recipe.data.dataset_prompt_column);
   refuse_empty("dataset_solution_column", recipe.data.dataset_solution_column);
@@ -41,12 +44,16 @@ void check_strings(const Recipe& recipe, std::vector<Problem>& problems) {
   refuse_empty("resume_from_checkpoint", recipe.checkpoint.resume_from_checkpoint);
 }
 
-void check_sampling_and_reward(const Recipe& recipe, std::vector<Problem>& problems) {
+void check_sampling_and_reward(const Recipe& recipe, Problems& problems) {
   const SamplingOptions& sampling = recipe.sampling;
   if (sampling.min_completion_length > sampling.max_completion_length) {
     problems.push_back({{"min_completion_length", "max_completion_length"},
                         number(sampling.min_completion_length) +
                             " is above max_completion_length = " + number(sampling.max_completion_length)});
+  }
+  const std::vector<std::string>& stops = sampling.stop_sequences;
+  if (std::find(stops.begin(), stops.end(), "") != stops.end()) {
+    problems.push_back({{"stop_sequences"}, "holds an empty text, which would end every completion at once"});
   }
   const RewardOptions& reward = recipe.reward;
   if (reward.reward_funcs.empty()) problems.push_back({{"reward_funcs"}, "name at least one reward function"});
@@ -58,32 +65,65 @@ void check_sampling_and_reward(const Recipe& recipe, std::vector<Problem>& probl
   }
 }
 
+std::string completions_per_step(const OptimizerOptions& optimizer) {
+  return "per_device_train_batch_size " + number(optimizer.per_device_train_batch_size) +
+         " x gradient_accumulation_steps " + number(optimizer.gradient_accumulation_steps) + " = " +
+         number(optimizer.completions_per_step()) + " completions per step";
+}
+
+// The multiples of `unit` next to `value`: "16 or 24", or one of them where there is no positive one below.
+std::string nearest_multiples(std::int64_t value, std::int64_t unit) {
+  const std::int64_t below = value / unit * unit;
+  return (below > 0 ? number(below) + " or " : "") + number(below + unit);
+}
+
 // A step is made of whole groups. Shows the arithmetic, and the nearest values that work.
-void check_batch(const Recipe& recipe, std::vector<Problem>& problems) {
+void check_step(const Recipe& recipe, Problems& problems) {
   const OptimizerOptions& optimizer = recipe.optimizer;
+  const std::int64_t group = recipe.sampling.num_generations;
+  if (optimizer.completions_per_step() % group == 0) return;
+  const std::int64_t unit = group / std::gcd(group, optimizer.gradient_accumulation_steps);  // its multiples work
+  problems.push_back({{"per_device_train_batch_size", "gradient_accumulation_steps", "num_generations"},
+                      completions_per_step(optimizer) + ", which num_generations " + number(group) +
+                          " does not divide; the nearest per_device_train_batch_size that works: " +
+                          nearest_multiples(optimizer.per_device_train_batch_size, unit)});
+}
+
+// What is sampled at a time lasts for whole steps.
+void check_generation(const OptimizerOptions& optimizer, Problems& problems) {
+  const std::int64_t step = optimizer.completions_per_step();
   const std::int64_t batch = optimizer.per_device_train_batch_size;
   const std::int64_t parts = optimizer.gradient_accumulation_steps;
-  const std::int64_t group = recipe.sampling.num_generations;
-  if (batch < 1 || parts < 1 || group < 1) return;  // a range error, told elsewhere
-  const std::int64_t total = optimizer.completions_per_step();
-  const std::string product = "per_device_train_batch_size " + number(batch) + " x gradient_accumulation_steps " +
-                              number(parts) + " = " + number(total) + " completions per step";
-  if (total % group != 0) {
-    const std::int64_t unit = group / std::gcd(group, parts);  // batch sizes that work are its multiples
-    const std::int64_t below = batch / unit * unit;
-    problems.push_back({{"per_device_train_batch_size", "gradient_accumulation_steps", "num_generations"},
-                        product + ", which num_generations " + number(group) +
-                            " does not divide; the nearest per_device_train_batch_size that works: " +
-                            (below > 0 ? number(below) + " or " : "") + number(below + unit)});
-  }
-  if (optimizer.generation_batch_size && *optimizer.generation_batch_size != total) {
-    problems.push_back({{"generation_batch_size", "per_device_train_batch_size", "gradient_accumulation_steps"},
-                        number(*optimizer.generation_batch_size) + ", but " + product +
-                            "; the two must be equal for now: set it to " + number(total) + " or leave it out"});
+  const auto& total = optimizer.generation_batch_size;
+  const auto& total_parts = optimizer.steps_per_generation;
+  const std::string no_multiple =
+      " completions sampled at a time are no multiple of " + completions_per_step(optimizer) + "; the nearest ";
+  if (total && total_parts) {
+    problems.push_back({{"generation_batch_size", "steps_per_generation"},
+                        "both it and steps_per_generation say how much is sampled at a time; keep one"});
+  } else if (total && *total % step != 0) {
+    problems.push_back(
+        {{"generation_batch_size", "per_device_train_batch_size", "gradient_accumulation_steps"},
+         number(*total) + no_multiple + "generation_batch_size that works: " + nearest_multiples(*total, step)});
+  } else if (total_parts && *total_parts % parts != 0) {
+    problems.push_back({{"steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size"},
+                        number(*total_parts) + " x per_device_train_batch_size " + number(batch) + " = " +
+                            number(*total_parts * batch) + no_multiple +
+                            "steps_per_generation that works: " + nearest_multiples(*total_parts, parts)});
   }
 }
 
-void check_evaluation(const Recipe& recipe, std::vector<Problem>& problems) {
+void check_batch(const Recipe& recipe, Problems& problems) {
+  const OptimizerOptions& o = recipe.optimizer;
+  const auto [least, most] =
+      std::minmax({o.per_device_train_batch_size, o.gradient_accumulation_steps, recipe.sampling.num_generations,
+                   o.generation_batch_size.value_or(1), o.steps_per_generation.value_or(1)});
+  if (least < 1 || most > static_cast<std::int64_t>(kMaxCount)) return;  // a range error, told elsewhere
+  check_step(recipe, problems);
+  check_generation(o, problems);
+}
+
+void check_evaluation(const Recipe& recipe, Problems& problems) {
   if (recipe.data.eval_dataset_name) return;
   constexpr const char* kNeeds = "needs eval_dataset_name: the path of a .jsonl file, or sums";
   if (recipe.metrics.eval_strategy == EvalStrategy::steps) {
@@ -97,10 +137,12 @@ void check_evaluation(const Recipe& recipe, std::vector<Problem>& problems) {
 }  // namespace
 
 std::vector<Problem> cross_check(const Recipe& recipe) {
-  std::vector<Problem> problems;
+  Problems problems;
   check_strings(recipe, problems);
   check_data(recipe, problems);
   check_sampling_and_reward(recipe, problems);
+  check_objective(recipe, problems);
+  check_maxent(recipe, problems);
   check_batch(recipe, problems);
   check_evaluation(recipe, problems);
   return problems;

@@ -23,8 +23,8 @@ PromptOrder::PromptOrder(std::size_t size, std::size_t batch, std::uint64_t seed
   }
 }
 
-std::vector<std::size_t> PromptOrder::batch(std::uint64_t step) {
-  const std::uint64_t epoch = step / batches_per_epoch();
+std::size_t PromptOrder::row(std::uint64_t position) {
+  const std::uint64_t epoch = position / prompts_per_epoch();
   if (order_.empty() || (shuffle_ && epoch != cached_epoch_)) {
     if (shuffle_) {
       order_ = random_permutation(static_cast<std::uint32_t>(size_), RandomStream(seed_, "order", epoch));
@@ -34,12 +34,17 @@ std::vector<std::size_t> PromptOrder::batch(std::uint64_t step) {
     }
     cached_epoch_ = epoch;
   }
-  const auto first = order_.begin() + static_cast<std::ptrdiff_t>((step % batches_per_epoch()) * batch_);
-  return {first, first + static_cast<std::ptrdiff_t>(batch_)};
+  return order_[position % prompts_per_epoch()];
 }
 
-double PromptOrder::epoch(std::uint64_t step) const {
-  return static_cast<double>(step) / static_cast<double>(batches_per_epoch());
+std::vector<std::size_t> PromptOrder::batch(std::uint64_t step) {
+  std::vector<std::size_t> rows;
+  for (std::uint64_t i = 0; i < batch_; ++i) rows.push_back(row(step * batch_ + i));
+  return rows;
+}
+
+double PromptOrder::epoch(std::uint64_t position) const {
+  return static_cast<double>(position) / static_cast<double>(prompts_per_epoch());
 }
 
 }  // namespace grpo

@@ -57,8 +57,12 @@ class PromptOrder {
   /// cost: O(size) when the epoch changes, else O(batch)
   [[nodiscard]] std::vector<std::size_t> batch(std::uint64_t step);
   [[nodiscard]] std::uint64_t batches_per_epoch() const { return size_ / batch_; }
-  /// Epochs finished before batch `step`, as a fraction: 1.5 halfway through the second.
-  [[nodiscard]] double epoch(std::uint64_t step) const;
+  /// The same order, prompt by prompt: batch b is row(b * batch) to row((b + 1) * batch - 1).
+  [[nodiscard]] std::size_t row(std::uint64_t position);
+  [[nodiscard]] std::size_t batch_size() const { return batch_; }
+  [[nodiscard]] std::uint64_t prompts_per_epoch() const { return batches_per_epoch() * batch_; }
+  /// Epochs finished before `position`, as a fraction: 1.5 halfway through the second.
+  [[nodiscard]] double epoch(std::uint64_t position) const;
 
  private:
   std::size_t size_, batch_;

@@ -62,6 +62,9 @@ void ProgressLine::step(std::int64_t step, const std::map<std::string, double>& 
   text += optional_metric(metrics, "reward", "reward", "{:6.3f}");
   if (live_) text += " " + sparkline(rewards_, 16);
   text += optional_metric(metrics, "kl", "kl", "{:.4f}");
+  text += optional_metric(metrics, "beta", "beta", "{:.3g}");
+  text += optional_metric(metrics, "tau", "tau", "{:.3g}");
+  text += optional_metric(metrics, "weight_entropy", "weight-entropy", "{:.2f}");
   text += optional_metric(metrics, "entropy", "entropy", "{:.3f}");
   text += optional_metric(metrics, "completions/mean_length", "len", "{:5.1f}");
   text += optional_metric(metrics, "frac_reward_zero_std", "no-signal", "{:.2f}");

@@ -1,6 +1,7 @@
 #include "libgrpo/policy/causal_lm.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/tensor/attention.hpp"
@@ -8,6 +9,7 @@
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <cmath>
+#include <map>
 
 namespace grpo {
 namespace {
@@ -76,6 +78,17 @@ std::vector<Parameter> CausalLm::parameters() const {
   all.push_back({"norm", weights_.norm, false});
   if (!config_.tie_word_embeddings) all.push_back({"head", weights_.head, true});
   return all;
+}
+
+void restore_parameters(const CausalLm& model, const std::vector<std::pair<std::string, at::Tensor>>& named) {
+  const at::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> by_name(named.begin(), named.end());
+  for (const Parameter& p : model.parameters()) {
+    const auto found = by_name.find(p.name);
+    if (found == by_name.end() || found->second.sizes() != p.tensor.sizes())
+      throw Error(ErrorKind::data, "saved weights do not fit the model: " + p.name + " is missing or has another shape");
+    p.tensor.detach().copy_(found->second);
+  }
 }
 
 void CausalLm::require_grad() {

@@ -15,6 +15,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace grpo {
 
@@ -52,6 +55,9 @@ class CausalLm final : public Policy {
   Weights weights_;
   at::Tensor inverse_frequencies_;  // [head_dim / 2]
 };
+
+/// Copies weights in by name. throws: Error{data} if one is missing or has another shape
+void restore_parameters(const CausalLm& model, const std::vector<std::pair<std::string, at::Tensor>>& named);
 
 /// Attention over a packed forest, with gradients.
 class TreeAttend final : public Attend {

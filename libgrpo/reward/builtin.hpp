@@ -1,6 +1,6 @@
 /// The rewards that come with the library. Internal to reward/: registry.cpp gives them their names in recipes, users
-/// call make_reward(name). Tags are <think>, </think>, <answer>, </answer>; all rewards are 0 or 1 and linear in the
-/// text.
+/// call make_reward(name). Tags are <think>, </think>, <answer>, </answer>; all rewards but the last are 0 or 1, and
+/// all are linear in the text.
 #pragma once
 
 #include "libgrpo/reward/reward_fn.hpp"
@@ -24,5 +24,9 @@ std::unique_ptr<RewardFn> make_format();
 /// 1 if the completion is <think>...</think> <answer>...</answer>, each tag once and in lower case, and nothing but
 /// white space before, between and behind.
 std::unique_ptr<RewardFn> make_think_answer_format();
+
+/// 0 up to max - cache tokens, then falling linearly to -1 at max, and -1 beyond, by the length in tokens
+/// (Yu et al. 2025, "DAPO", equation 13). throws: Error{recipe} unless 0 < cache <= max
+std::unique_ptr<RewardFn> make_soft_overlong_punishment(const RewardSettings& settings);
 
 }  // namespace grpo::detail

@@ -12,15 +12,21 @@ namespace {
 
 struct Known {
   std::string_view name;
-  std::unique_ptr<RewardFn> (*make)();
+  std::unique_ptr<RewardFn> (*make)(const RewardSettings&);
 };
+
+template <std::unique_ptr<RewardFn> (*make)()>
+std::unique_ptr<RewardFn> plain(const RewardSettings& /*settings*/) {
+  return make();
+}
 
 // Every reward that a recipe can name, sorted. A new one: one line here and one in builtin.hpp.
 constexpr std::array kKnown = {
-    Known{"answer_accuracy", detail::make_answer_accuracy},
-    Known{"format", detail::make_format},
-    Known{"pure_accuracy_math", detail::make_pure_accuracy_math},
-    Known{"think_answer_format", detail::make_think_answer_format},
+    Known{"answer_accuracy", plain<detail::make_answer_accuracy>},
+    Known{"format", plain<detail::make_format>},
+    Known{"pure_accuracy_math", plain<detail::make_pure_accuracy_math>},
+    Known{"soft_overlong_punishment", detail::make_soft_overlong_punishment},
+    Known{"think_answer_format", plain<detail::make_think_answer_format>},
 };
 
 }  // namespace
@@ -31,9 +37,9 @@ std::vector<std::string> reward_names() {
   return names;
 }
 
-std::unique_ptr<RewardFn> make_reward(std::string_view name) {
+std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSettings& settings) {
   for (const Known& known : kKnown) {
-    if (known.name == name) return known.make();
+    if (known.name == name) return known.make(settings);
   }
   const std::vector<std::string> near = nearest_names(std::string(name), reward_names());
   std::vector<std::string> listed = near;

@@ -2,6 +2,8 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/clock.hpp"
+#include "libgrpo/reward/answer_tags.hpp"
+#include "libgrpo/reward/canonical_math.hpp"
 
 #include <fmt/format.h>
 
@@ -79,7 +81,12 @@ std::unique_ptr<RewardFn> make_reward(std::string name, std::function<Reward(con
   return std::make_unique<FunctionReward>(std::move(name), std::move(score));
 }
 
-RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights) {
+std::string RewardFn::mode(const Completion& completion) const {
+  const auto answer = first_answer(completion.text, TagCase::any);
+  return answer ? canonical_math(*answer) : std::string();
+}
+
+RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings) {
   if (!weights.empty() && weights.size() != names.size()) {
     throw Error{ErrorKind::recipe,
                 fmt::format("reward_weights has {} numbers for {} reward_funcs; give one for each, or "
@@ -87,7 +94,7 @@ RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<do
                             weights.size(), names.size())};
   }
   for (std::size_t i = 0; i < names.size(); ++i)
-    add(make_reward(std::string_view(names[i])), weights.empty() ? 1.0 : weights[i]);
+    add(make_reward(std::string_view(names[i]), settings), weights.empty() ? 1.0 : weights[i]);
 }
 
 void RewardSet::add(std::unique_ptr<RewardFn> reward, double weight) {
@@ -115,6 +122,9 @@ RewardTable RewardSet::score(const std::vector<Group>& groups) const {
     column.seconds = clock.seconds();
     table.columns.push_back(std::move(column));
   }
+  if (entries_.empty()) return table;
+  for (const Group& group : groups)
+    for (const Completion& completion : group.completions) table.modes.push_back(entries_.front().reward->mode(completion));
   return table;
 }
 

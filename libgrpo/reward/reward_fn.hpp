@@ -8,6 +8,7 @@
 #include "libgrpo/types/group.hpp"
 #include "libgrpo/types/reward.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ class RewardFn {
   /// One verdict per completion, in order. A throw counts as Reward::failed for the whole group.
   /// thread: called from several threads at once, for different groups
   [[nodiscard]] virtual std::vector<Reward> score(const Group& group) const = 0;
+  /// What distinguishes one right answer from another (RewardTable::modes); empty: unknown. The set asks its first function.
+  [[nodiscard]] virtual std::string mode(const Completion& completion) const;
 };
 
 /// A reward that looks at one completion at a time, from a function. A throw counts as Reward::failed for that
@@ -32,8 +35,14 @@ class RewardFn {
 /// function is empty
 std::unique_ptr<RewardFn> make_reward(std::string name, std::function<Reward(const Prompt&, const Completion&)> score);
 
+/// What built-in rewards know of the run. Unit: tokens.
+struct RewardSettings {
+  std::int64_t max_completion_length = 16384;
+  std::int64_t soft_punish_cache = 4096;
+};
+
 /// A reward by the name recipes use. throws: Error{recipe} listing the known names, nearest first
-std::unique_ptr<RewardFn> make_reward(std::string_view name);
+std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSettings& settings = {});
 
 /// Names that make_reward(name) knows, sorted.
 std::vector<std::string> reward_names();
@@ -43,7 +52,7 @@ class RewardSet {
  public:
   /// throws: Error{recipe} if a name is unknown or appears twice, weights and names differ in number (no weights = all
   /// 1), or a weight is not finite
-  RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights);
+  RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings = {});
   RewardSet() = default;
   /// throws: Error{recipe} if the name is taken or the weight not finite; Error{contract} if `reward` is null
   void add(std::unique_ptr<RewardFn> reward, double weight = 1.0);

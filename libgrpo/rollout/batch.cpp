@@ -64,7 +64,7 @@ std::int64_t last_row(const SegmentTree& tree, std::int64_t segment) {
 }  // namespace
 
 Batch::Batch(const std::vector<Group>& groups) {
-  std::vector<float> log_probs;
+  std::vector<float> log_probs, entropies;
   std::vector<std::int64_t> completion_of;
   first_token_.push_back(0);
   for (const Group& group : groups) {
@@ -76,12 +76,15 @@ Batch::Batch(const std::vector<Group>& groups) {
       completion_of.insert(completion_of.end(), completion.ids.size(), num_completions());
       group_of_.push_back(num_groups() - 1);
       completions_.push_back(completion.ids);
+      truncated_.push_back(completion.finish == FinishReason::length);
       log_probs.insert(log_probs.end(), completion.log_probs.begin(), completion.log_probs.end());
+      entropies.insert(entropies.end(), completion.entropies.begin(), completion.entropies.end());
       first_token_.push_back(static_cast<std::int64_t>(log_probs.size()));
     }
   }
   completion_of_ = at::tensor(completion_of, at::kLong);
-  old_log_probs_ = at::tensor(log_probs, at::kFloat);
+  sampler_log_probs_ = at::tensor(log_probs, at::kFloat);
+  if (entropies.size() == log_probs.size()) sampler_entropies_ = at::tensor(entropies, at::kFloat);
 }
 
 std::int64_t Batch::length(std::int64_t completion) const {
@@ -127,7 +130,8 @@ Part Batch::pack(const std::vector<Run>& runs) const {
   for (const Run& run : runs) prompts.push_back(&prompts_[static_cast<std::size_t>(run.group)]);
   Packer packer;
   const auto leaves = packer.add_prompts(prompts);
-  std::vector<std::int64_t> source, targets, tokens;
+  std::vector<std::int64_t> source, targets, tokens, completion;
+  std::int64_t completions = 0;
   for (std::size_t r = 0; r < runs.size(); ++r) {
     for (const std::int64_t c : runs[r].completions) {
       const Ids& ids = completions_[static_cast<std::size_t>(c)];
@@ -141,12 +145,14 @@ Part Batch::pack(const std::vector<Run>& runs) const {
         source.push_back(row);
         targets.push_back(ids[t]);
         tokens.push_back(first_token_[static_cast<std::size_t>(c)] + static_cast<std::int64_t>(t));
+        completion.push_back(completions);
         row = next++;
       }
+      ++completions;
     }
   }
   return {packer.ids(), packer.positions(), packer.tree, at::tensor(source, at::kLong), at::tensor(targets, at::kLong),
-          at::tensor(tokens, at::kLong)};
+          at::tensor(tokens, at::kLong), at::tensor(completion, at::kLong), completions};
 }
 
 PackedPrompts pack_prompts(const std::vector<std::vector<std::int32_t>>& prompts) {

@@ -23,6 +23,8 @@ struct Part {
   at::Tensor source;     ///< [T] i64, the row whose hidden state predicts the token
   at::Tensor targets;    ///< [T] i64, the token
   at::Tensor tokens;     ///< [T] i64, the token's number in the Batch
+  at::Tensor completion; ///< [T] i64, whose token it is, completions of the part counted from 0, in order
+  std::int64_t num_completions = 0;  ///< of this part, each of them whole
 };
 
 class Batch {
@@ -39,8 +41,14 @@ class Batch {
   [[nodiscard]] std::int64_t length(std::int64_t completion) const;
   /// Completion of each token. shape: [T] i64
   [[nodiscard]] const at::Tensor& completion_of() const { return completion_of_; }
-  /// Behaviour log-probs as sampled. shape: [T] f32, nats
-  [[nodiscard]] const at::Tensor& old_log_probs() const { return old_log_probs_; }
+  /// Whether each completion ended at the token limit, not by itself. shape: [N]
+  [[nodiscard]] const std::vector<bool>& truncated() const { return truncated_; }
+  /// As the sampler reported them. shape: [T] f32, nats
+  [[nodiscard]] const at::Tensor& sampler_log_probs() const { return sampler_log_probs_; }
+  /// Likewise; undefined if a completion came without. shape: [T] f32, nats
+  [[nodiscard]] const at::Tensor& sampler_entropies() const { return sampler_entropies_; }
+  /// First token of each completion, and T behind the last. shape: [N+1]
+  [[nodiscard]] const std::vector<std::int64_t>& first_token() const { return first_token_; }
 
   /// Packs the completions with active[i] (empty = all) into parts of at most `token_budget` rows; a completion that alone
   /// exceeds the budget gets a part of its own. Completions of one group stay together as far as the budget allows; a prompt
@@ -58,7 +66,8 @@ class Batch {
   std::vector<std::vector<std::int32_t>> completions_;  // [N]
   std::vector<std::int64_t> group_of_;                  // [N]
   std::vector<std::int64_t> first_token_;               // [N+1]
-  at::Tensor completion_of_, old_log_probs_;
+  std::vector<bool> truncated_;                         // [N]
+  at::Tensor completion_of_, sampler_log_probs_, sampler_entropies_;
 };
 
 /// Packs prompts alone, for prefill: their common beginning once, then each prompt's own rest (at least one token).

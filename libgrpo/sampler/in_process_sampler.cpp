@@ -20,7 +20,23 @@ struct Row {
   int64_t cache_row;
   std::size_t group, sample;
   int64_t logits_row;
+  std::string tail = {};  // of the text, where stop sequences may be half written
 };
+
+/// Appends a token's text; whether one of `stops` ends in it. Keeps what may be the beginning of one.
+bool completes_stop(std::string& tail, const std::string& text, const std::vector<std::string>& stops) {
+  const std::size_t before = tail.size();
+  tail += text;
+  std::size_t longest = 0;
+  for (const std::string& stop : stops) {
+    longest = std::max(longest, stop.size());
+    if (stop.empty()) continue;
+    const std::size_t from = before + 1 > stop.size() ? before + 1 - stop.size() : 0;
+    if (tail.find(stop, from) != std::string::npos) return true;
+  }
+  if (longest > 0 && tail.size() >= longest) tail.erase(0, tail.size() - (longest - 1));
+  return false;
+}
 
 /// Draws the next token of every row, on all threads.
 std::vector<SelectedToken> draw_all(const at::Tensor& logits, const std::vector<Row>& rows, const std::vector<Group>& groups,
@@ -96,18 +112,22 @@ void InProcessSampler::generate_wave(std::vector<Group>& groups, std::size_t fir
     std::vector<int64_t> cache_rows;
     std::vector<std::int32_t> next;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      Row row = rows[i];
+      Row row = std::move(rows[i]);
       Completion& completion = groups[row.group].completions[row.sample];
       completion.ids.push_back(tokens[i].id);
       completion.log_probs.push_back(tokens[i].log_prob);
       completion.entropies.push_back(tokens[i].entropy);
       if (params.on_token) params.on_token(row.group, row.sample, tokens[i].id);
-      if (std::find(end_tokens.begin(), end_tokens.end(), tokens[i].id) != end_tokens.end()) {
+      const bool ended = std::find(end_tokens.begin(), end_tokens.end(), tokens[i].id) != end_tokens.end();
+      const bool may_stop = static_cast<int64_t>(completion.ids.size()) >= params.min_completion_length;
+      const bool stopped =
+          !params.stop_sequences.empty() && completes_stop(row.tail, tokenizer_.token_bytes(tokens[i].id), params.stop_sequences);
+      if (ended || (stopped && may_stop)) {
         completion.finish = FinishReason::stop;
       } else if (static_cast<int64_t>(completion.ids.size()) < params.max_completion_length) {
         row.logits_row = static_cast<int64_t>(growing.size());
-        growing.push_back(row);
         cache_rows.push_back(row.cache_row);
+        growing.push_back(std::move(row));
         next.push_back(tokens[i].id);
       }
     }

@@ -13,6 +13,7 @@ class InProcessSampler final : public Sampler {
   InProcessSampler(const CausalLm& model, const Tokenizer& tokenizer, std::int64_t max_rows = 256);
 
   [[nodiscard]] std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override;
+  [[nodiscard]] bool exact_log_probs() const override { return true; }
   void refresh(const Policy& /*policy*/) override {}  // the weights are the policy's own
 
  private:

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace grpo {
@@ -19,6 +20,8 @@ struct SamplingParams {
   double top_p = 1.0;
   std::int64_t top_k = 0;   ///< 0: off
   double min_p = 0.0;       ///< keep tokens at least this share as likely as the likeliest
+  /// A completion ends, by itself and not truncated, with the token whose text completes one of these; the text is kept.
+  std::vector<std::string> stop_sequences;
   std::uint64_t seed = 42;  ///< draws depend on (seed, prompt id, sample, position) alone
   /// Called as tokens appear, from the calling thread: group index, sample index, token.
   std::function<void(std::size_t, std::size_t, std::int32_t)> on_token;
@@ -32,6 +35,10 @@ class Sampler {
   /// The same prompt and seed draw the same completion whatever else is in the batch.
   /// throws: Error{data} if a prompt leaves no room in the model's context; Error{backend} if a server fails
   [[nodiscard]] virtual std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) = 0;
+
+  /// Whether the log-probs it reports are the ones the policy itself would compute (up to rounding): same weights, same
+  /// arithmetic. If not, the trainer computes its own and may correct for the difference.
+  [[nodiscard]] virtual bool exact_log_probs() const { return false; }
 
   /// Makes the policy's newest weights the ones that sample next. cost: nothing where weights are shared
   virtual void refresh(const Policy& policy) = 0;

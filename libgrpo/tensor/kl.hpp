@@ -1,13 +1,21 @@
-/// Per-token estimators of KL(policy || reference) from log-probs of sampled tokens (Schulman 2020, "Approximating KL").
+/// Per-token estimators of KL(policy || reference) from log-probs of sampled tokens, d = ref - log_prob:
+///
+///     k1 = -d                  unbiased, may be negative
+///     k2 = d^2 / 2             biased in value, never negative; its gradient is that of the KL
+///     k3 = exp(d) - d - 1      unbiased, never negative, low variance
+///
+/// Source: Schulman 2020, "Approximating KL divergence". As a term of a loss, without an importance ratio in front, the
+/// gradient of k1 is zero in expectation and that of k3 is the one of the reverse KL.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace grpo {
 
-/// k3 = exp(ref - lp) - (ref - lp) - 1: unbiased in value, never negative, low variance.
-/// The exponent is capped at 20 before exp, so a token that the reference likes e^20 times more cannot overflow.
 /// shape: [T], [T] -> [T]   unit: nats   grad: to log_probs (and ref if it has any)
+at::Tensor kl_k1(const at::Tensor& log_probs, const at::Tensor& ref_log_probs);
+at::Tensor kl_k2(const at::Tensor& log_probs, const at::Tensor& ref_log_probs);
+/// Beyond d = 20 the exponential goes on as its tangent: nothing overflows, and the gradient still points to the reference.
 at::Tensor kl_k3(const at::Tensor& log_probs, const at::Tensor& ref_log_probs);
 
 }  // namespace grpo

@@ -1,17 +1,26 @@
 #include "libgrpo/trainer/trainer.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace grpo {
 
-Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state)
-    : parts_(parts), options_(std::move(options)), state_(state) {
+Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state, std::optional<Rollout> rollout)
+    : parts_(parts),
+      options_(std::move(options)),
+      state_(state),
+      rollouts_(parts.prompts, parts.order, parts.sampler, parts.reward,
+                {parts.order.batch_size(), options_.seed, options_.sampling, options_.dynamic_sampling,
+                 options_.dynamic_sampling_max_rounds}),
+      rollout_(std::move(rollout)) {
   GRPO_CHECK(parts_.reference != nullptr || !parts_.objective.needs_reference(), "this objective needs a reference policy");
+  GRPO_CHECK(options_.slices >= 1 && options_.num_iterations >= 1, "a generation batch is trained on at least once");
+  GRPO_CHECK_EQ(parts_.order.batch_size() % static_cast<std::size_t>(options_.slices), 0U, "slices hold whole groups, as many each");
+  if (!rollout_) state_.updates_done = 0;
 }
 
 StepReport Trainer::step() {
@@ -19,21 +28,20 @@ StepReport Trainer::step() {
   Phases phases;
   StepReport report;
 
-  const auto prompts = phases.time("prompts", [&] { return next_prompts(); });
-  report.groups = phases.time("sample", [&] { return parts_.sampler.generate(prompts, sampling_params()); });
-  report.rewards = phases.time("reward", [&] { return parts_.reward.score(report.groups); });
-  const Batch batch(report.groups);
-  const auto ref_log_probs = phases.time("reference", [&] { return score_reference(batch); });
-  const Credit credit = parts_.objective.credit(report.rewards, batch, ref_log_probs);
+  if (pending() == nullptr) next_rollout(phases);
+  const CreditInput input = credit_input(phases);
+  const Credit credit = parts_.objective.credit(input);
   parts_.optimizer.zero_grad();
-  const Meters meters = phases.time("train", [&] { return backward(batch, credit, ref_log_probs); });
+  const auto drift_from = state_.updates_done == 0 ? rollout_->batch.sampler_log_probs() : at::Tensor();
+  const Meters meters = phases.time("train", [&] {
+    return accumulate_gradient(parts_.policy, parts_.objective, rollout_->batch, credit, comparison(), pass(), drift_from);
+  });
   phases.time("optimizer", [&] { update(report); });
   phases.time("refresh", [&] { parts_.sampler.refresh(parts_.policy); });
 
-  state_.tokens_seen += count_tokens(report.groups);
   describe(report, credit, meters);
   parts_.objective.observe(report.metrics);
-  report.coefficients = credit.coefficients;
+  ++state_.updates_done;
   report.phases = phases.seconds();
   report.seconds = watch.seconds();
   return report;
@@ -50,49 +58,54 @@ bool Trainer::run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop
   return finished;
 }
 
-std::vector<Prompt> Trainer::next_prompts() const {
-  const auto step = static_cast<std::uint64_t>(state_.step);
-  std::vector<Prompt> prompts;
-  for (const std::size_t index : parts_.order.batch(step)) prompts.push_back(parts_.prompts.prompt(index));
-  return prompts;
+const Rollout* Trainer::pending() const {
+  return rollout_ && state_.updates_done < updates_per_rollout() ? &*rollout_ : nullptr;
 }
 
-/// A prompt comes back every epoch; it must not meet the same random numbers again.
-SamplingParams Trainer::sampling_params() const {
-  SamplingParams params = options_.sampling;
-  params.seed = derive_seed(options_.seed, static_cast<std::uint64_t>(state_.step) / parts_.order.batches_per_epoch());
-  return params;
+/// Samples, scores the reference, and the policy itself where the sampler's log-probs are not the policy's and will be needed
+/// after the first update.
+void Trainer::next_rollout(Phases& phases) {
+  rollout_.emplace(rollouts_.next(state_.prompts_drawn, phases));
+  state_.updates_done = 0;
+  state_.tokens_seen += count_tokens(rollout_->scored.groups);
+  const Batch& batch = rollout_->batch;
+  if (parts_.objective.needs_reference())
+    rollout_->ref_log_probs = phases.time("reference", [&] { return score_batch(*parts_.reference, batch, pass()).log_probs; });
+  if (!parts_.sampler.exact_log_probs() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
+    rollout_->old_log_probs = phases.time("score", [&] { return score_batch(parts_.policy, batch, pass()).log_probs; });
 }
 
-at::Tensor Trainer::score_reference(const Batch& batch) const {
-  if (!parts_.objective.needs_reference()) return {};
-  const at::NoGradGuard no_grad;
-  auto log_probs = at::empty({batch.num_tokens()}, at::kFloat);
-  for (const Part& part : batch.parts(options_.token_budget))
-    log_probs.index_copy_(0, part.tokens, parts_.reference->score(part, options_.sampling.temperature).log_probs);
-  return log_probs;
+/// First and one past the last group of the present update.
+std::pair<std::size_t, std::size_t> Trainer::groups_of_step() const {
+  const auto per_slice = rollout_->scored.groups.size() / static_cast<std::size_t>(options_.slices);
+  const auto first = static_cast<std::size_t>(state_.updates_done % options_.slices) * per_slice;
+  return {first, first + per_slice};
 }
 
-Meters Trainer::backward(const Batch& batch, const Credit& credit, const at::Tensor& ref_log_probs) {
-  Meters meters;
-  double total = 0.0;
-  const auto per_token = at::tensor(credit.coefficients, at::kFloat).index_select(0, batch.completion_of());
-  const auto of_part = [](const at::Tensor& all, const Part& part) {
-    return all.defined() ? all.index_select(0, part.tokens) : at::Tensor();
-  };
-  for (const Part& part : batch.parts(options_.token_budget, credit.active)) {
-    const TokenScores scores = parts_.policy.score(part, options_.sampling.temperature);
-    const auto old_log_probs = of_part(batch.old_log_probs(), part), ref = of_part(ref_log_probs, part),
-               coefficients = of_part(per_token, part), weights = of_part(credit.token_weights, part);
-    const Loss loss = parts_.objective.loss({scores, old_log_probs, ref, coefficients, weights});
-    loss.total.backward();
-    meters.merge(loss.meters);
-    total += loss.total.item<double>();
-    const auto drift = (scores.log_probs.detach() - old_log_probs).abs();
-    meters.add("sampling/sampling_logp_difference/mean", drift.sum().item<double>(), static_cast<double>(drift.numel()));
+/// With an exact sampler its log-probs are the old ones. Otherwise the old ones are the policy's own: computed when the batch was
+/// made, or, on a batch that serves one update, equal to those of the update itself (undefined).
+Comparison Trainer::comparison() const {
+  const Batch& batch = rollout_->batch;
+  if (parts_.sampler.exact_log_probs()) return {rollout_->ref_log_probs, batch.sampler_log_probs(), {}};
+  return {rollout_->ref_log_probs, rollout_->old_log_probs, options_.correct_sampler ? batch.sampler_log_probs() : at::Tensor()};
+}
+
+CreditInput Trainer::credit_input(Phases& phases) const {
+  const Batch& batch = rollout_->batch;
+  CreditInput input{rollout_->scored.rewards, batch, rollout_->ref_log_probs, comparison().old_log_probs};
+  const auto [first, last] = groups_of_step();
+  for (const std::int64_t group : batch.group_of())
+    input.in_step.push_back(static_cast<std::size_t>(group) >= first && static_cast<std::size_t>(group) < last);
+  if (!parts_.objective.needs_current_scores()) return input;
+  if (state_.updates_done == 0 && parts_.sampler.exact_log_probs() && batch.sampler_entropies().defined()) {
+    input.log_probs = batch.sampler_log_probs();
+    input.entropies = batch.sampler_entropies();
+    return input;
   }
-  meters.add("loss", total, 1.0);
-  return meters;
+  const TokenScores now = phases.time("score", [&] { return score_batch(parts_.policy, batch, pass(), input.in_step); });
+  input.log_probs = now.log_probs;
+  input.entropies = now.entropies;
+  return input;
 }
 
 void Trainer::update(StepReport& report) {
@@ -105,6 +118,7 @@ void Trainer::update(StepReport& report) {
     if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm)
       parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
     parts_.optimizer.step(learning_rate);
+    if (parts_.reference_sync != nullptr) parts_.reference_sync->after_step(state_.step);
     state_.bad_steps = 0;
     return;
   }
@@ -115,13 +129,40 @@ void Trainer::update(StepReport& report) {
                                         "checkpoint");
 }
 
+namespace {
+
+std::vector<float> tokens_of(const at::Tensor& all, std::int64_t first, std::int64_t last) {
+  if (!all.defined()) return {};
+  const float* data = all.const_data_ptr<float>();
+  return {data + first, data + last};
+}
+
+}  // namespace
+
+/// What the step trained on, and what it measured.
 void Trainer::describe(StepReport& report, const Credit& credit, const Meters& meters) const {
+  const auto [first, last] = groups_of_step();
+  ScoredGroups trained = select_groups(rollout_->scored, first, last);
+  report.groups = std::move(trained.groups);
+  report.rewards = std::move(trained.rewards);
+  const auto& group_of = rollout_->batch.group_of();
+  const auto completion = [&](std::size_t group) {
+    return std::lower_bound(group_of.begin(), group_of.end(), static_cast<std::int64_t>(group)) - group_of.begin();
+  };
+  const auto begin = completion(first), end = completion(last);
+  report.coefficients.assign(credit.coefficients.begin() + begin, credit.coefficients.begin() + end);
+  const auto& token = rollout_->batch.first_token();
+  const auto from = token[static_cast<std::size_t>(begin)], to = token[static_cast<std::size_t>(end)];
+  report.ref_log_probs = tokens_of(rollout_->ref_log_probs, from, to);
+  report.old_log_probs = tokens_of(rollout_->old_log_probs, from, to);
+
   auto& metrics = report.metrics;
   metrics.insert(credit.metrics.begin(), credit.metrics.end());
   metrics.merge(meters.means());
   metrics.merge(group_metrics(report.groups, report.rewards));
+  if (state_.updates_done == 0) metrics.merge(trained.metrics);  // of the drawing, so told once
   metrics["num_tokens"] = static_cast<double>(state_.tokens_seen);
-  metrics["epoch"] = parts_.order.epoch(static_cast<std::uint64_t>(state_.step));
+  metrics["epoch"] = parts_.order.epoch(state_.prompts_drawn);
   metrics["skipped_steps"] = report.skipped ? 1.0 : 0.0;
 }
 

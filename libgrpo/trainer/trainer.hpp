@@ -7,12 +7,16 @@
 #include "libgrpo/reward/reward_fn.hpp"
 #include "libgrpo/sampler/sampler.hpp"
 #include "libgrpo/trainer/adamw.hpp"
+#include "libgrpo/trainer/passes.hpp"
 #include "libgrpo/trainer/phases.hpp"
+#include "libgrpo/trainer/reference_sync.hpp"
+#include "libgrpo/trainer/rollouts.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,12 +32,18 @@ struct TrainerParts {
   Policy& policy;
   const Policy* reference;  ///< may be null if the objective needs none
   AdamW& optimizer;
+  ReferenceSync* reference_sync = nullptr;  ///< may be null: the reference stays as it is
 };
 
 struct TrainerOptions {
   std::int64_t total_steps = 1;
   std::uint64_t seed = 42;
   SamplingParams sampling;
+  bool dynamic_sampling = false;
+  std::int64_t dynamic_sampling_max_rounds = 4;
+  std::int64_t slices = 1;          ///< optimizer steps that one pass over a generation batch is cut into, by groups
+  std::int64_t num_iterations = 1;  ///< passes over a generation batch
+  bool correct_sampler = true;      ///< truncated importance sampling where the sampler's log-probs are not exact
   std::function<double(std::int64_t)> learning_rate;  ///< of optimizer step 0, 1, ...
   double max_grad_norm = 1.0;                         ///< 0: no clipping
   std::int64_t token_budget = 1024;                   ///< packed rows per forward and backward part
@@ -50,6 +60,8 @@ struct StepReport {
   std::vector<Group> groups;
   RewardTable rewards;
   std::vector<double> coefficients;  ///< [N], advantages or weights
+  std::vector<float> ref_log_probs;  ///< [T]; empty without a reference
+  std::vector<float> old_log_probs;  ///< [T]; empty: the sampler's
 };
 
 /// Counters that a checkpoint keeps, so that a resumed run goes on as if nothing had happened.
@@ -57,6 +69,16 @@ struct TrainerState {
   std::int64_t step = 0;
   std::int64_t tokens_seen = 0;  ///< prompt and completion tokens, as TRL's num_tokens
   std::int64_t bad_steps = 0;    ///< skipped in a row
+  std::uint64_t prompts_drawn = 0;
+  std::int64_t updates_done = 0;  ///< on the generation batch in use
+};
+
+/// A generation batch in use. Between its first and its last update a checkpoint has to keep it.
+struct Rollout {
+  explicit Rollout(ScoredGroups groups) : scored(std::move(groups)), batch(scored.groups) {}
+  ScoredGroups scored;
+  Batch batch;
+  at::Tensor ref_log_probs, old_log_probs;  ///< [T] f32; undefined where there is none, or where the sampler's will do
 };
 
 /// Called by run(), in order, after each step; what is not part of the algorithm lives here.
@@ -71,26 +93,34 @@ class Hook {
 
 class Trainer {
  public:
-  Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state = {});
+  /// `rollout`: the generation batch that a checkpoint kept, if it was taken between two updates of one.
+  /// throws: Error{contract} if the objective needs a reference and there is none, or groups do not fill the slices
+  Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state = {}, std::optional<Rollout> rollout = {});
 
-  /// One batch of prompts, one optimizer update. throws: Error{numeric} after max_bad_steps non-finite steps in a row
+  /// One optimizer update, on a fresh generation batch or on the next slice of the one in use. throws: Error{numeric} after max_bad_steps non-finite steps in a row
   StepReport step();
   /// Steps until total_steps or until `stop` becomes true (looked at between steps). Returns whether it ran to the end.
   bool run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop);
 
   [[nodiscard]] const TrainerState& state() const { return state_; }
+  /// The generation batch that is not used up yet, if there is one.
+  [[nodiscard]] const Rollout* pending() const;
 
  private:
-  [[nodiscard]] std::vector<Prompt> next_prompts() const;
-  [[nodiscard]] SamplingParams sampling_params() const;
-  [[nodiscard]] at::Tensor score_reference(const Batch& batch) const;
-  Meters backward(const Batch& batch, const Credit& credit, const at::Tensor& ref_log_probs);
+  [[nodiscard]] std::int64_t updates_per_rollout() const { return options_.slices * options_.num_iterations; }
+  void next_rollout(Phases& phases);
+  [[nodiscard]] std::pair<std::size_t, std::size_t> groups_of_step() const;
+  [[nodiscard]] Comparison comparison() const;
+  [[nodiscard]] CreditInput credit_input(Phases& phases) const;
+  [[nodiscard]] PassOptions pass() const { return {options_.sampling.temperature, options_.token_budget}; }
   void update(StepReport& report);
   void describe(StepReport& report, const Credit& credit, const Meters& meters) const;
 
   TrainerParts parts_;
   TrainerOptions options_;
   TrainerState state_;
+  Rollouts rollouts_;
+  std::optional<Rollout> rollout_;
 };
 
 }  // namespace grpo

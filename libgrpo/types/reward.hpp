@@ -38,6 +38,9 @@ struct RewardColumn {
 /// All reward functions over all completions of a step. Every column has the same length N = B*G.
 struct RewardTable {
   std::vector<RewardColumn> columns;
+  /// [N] or empty. What a right answer is counted as: two right completions of a group with equal modes are one way of being
+  /// right. Empty string: unknown, a mode of its own.
+  std::vector<std::string> modes;
 };
 
 }  // namespace grpo

@@ -79,6 +79,8 @@ TEST_CASE("--help names every option once, in lines of at most 120 columns", "[c
   }
   CHECK(text.find("--num_generations <completions>") != std::string::npos);
   CHECK(text.find("[>= 2; default 8]") != std::string::npos);
-  CHECK(text.find("(also init_kl_coeff, init_kl_coef)") != std::string::npos);
+  CHECK(text.find("(also init_kl_coeff, init_kl_coef, kl_penalty_beta)") != std::string::npos);
+  CHECK(text.find("[token_truncate|token_mask|sequence_truncate|sequence_mask;\n") != std::string::npos);
+  CHECK(text.find(" default sequence_mask]\n") != std::string::npos);
   CHECK(text.find("\n[run]\n") < text.find("\n[data]\n"));
 }

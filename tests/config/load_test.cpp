@@ -74,11 +74,11 @@ quiet = 1
                      "recipe.toml:8: lr_scheduler_type = \"polynomial\": expected linear, cosine, constant or "
                      "constant_with_warmup",
                      "recipe.toml:9: warmup_steps = 2000000000: must be <= 1000000000",
-                     "recipe.toml:10: adam_epsilon = nan: must be a finite number",
-                     "recipe.toml:11: strange: unknown table; tables are [run] [data] [policy] [sampling] [reward] "
-                     "[objective] [optimizer] [checkpoint] [metrics]",
+                     "recipe.toml:10: adam_epsilon = nan: must be a finite number > 0",
+                     "recipe.toml:11: strange: unknown table; tables are [run] [data] [policy] [reference] [sampling] "
+                     "[reward] [objective] [maxent] [optimizer] [checkpoint] [metrics]",
                      "recipe.toml:14: quiet = 1: expected true or false",
-                     "command line: --epsilon=-1: must be >= 0",
+                     "command line: --epsilon=-1: must be > 0",
                      "command line: --max_steps=0: must be -1 or >= 1",
                      "command line: --outputdir: unknown option; did you mean output_dir?",
                  });
@@ -107,33 +107,26 @@ TEST_CASE("an option and its alias", "[config]") {
         Lines{"r.toml:3: init_kl_coef = 0.05: the same option as beta = 0.04 (r.toml:1) with another value; keep one"});
   CHECK(errors_of("r.toml", "seed = 1\n[run]\nseed = 2\n") ==
         Lines{"r.toml:3: seed = 2: the same option as seed = 1 (r.toml:1) with another value; keep one"});
-  CHECK(errors_of_words({"--beta=1", "--init_kl_coef=2"}) ==
-        Lines{"command line: --init_kl_coef=2: the same option as --beta=1 with another value; keep one"});
   CHECK(load_words({"--init_kl_coef=2"}, kNeeded + "beta = 1\n").recipe.objective.beta == 2.0);
 }
 
-TEST_CASE("options that belong together", "[config]") {
-  CHECK(errors_of("r.toml", "num_generations = 7\nper_device_train_batch_size = 16\n") ==
-        Lines{"r.toml:2: per_device_train_batch_size: per_device_train_batch_size 16 x gradient_accumulation_steps 1 = "
-              "16 completions per step, which num_generations 7 does not divide; the nearest "
-              "per_device_train_batch_size that works: 14 or 21"});
-  // 2 parts give half of a group of 6: 3 completions in a part are enough.
-  CHECK(errors_of_words({"--num_generations=6", "--per_device_train_batch_size=2", "--gradient_accumulation_steps=2"})
-            .at(0)
-            .ends_with("that works: 3"));
-  CHECK(errors_of_words({"--generation_batch_size=16"}).at(0).ends_with("set it to 8 or leave it out"));
-  CHECK(errors_of_words({"--generation_batch_size=8"}).empty());
-  CHECK(errors_of_words({"--min_completion_length=600"}).at(0).find("max_completion_length = 512") !=
-        std::string::npos);
-  CHECK(errors_of_words({"--reward_weights", "1", "2"}).size() == 1);
-  CHECK(errors_of_words({"--few_shot", "q"}).size() == 1);
-  CHECK(errors_of_words({"--eval_strategy=steps"}).size() == 1);
-  CHECK(errors_of_words({"--eval_strategy=steps", "--eval_dataset_name=sums"}).empty());
-  CHECK(errors_of_words({"--reward_funcs="}).size() == 1);
-  CHECK(errors_of_words({}, "").size() == 2);  // no model, no dataset
-  CHECK(errors_of_words({"--dataset_mixture", R"({"datasets": [{"id": "a"}]})"}).size() == 1);
-  // A value that was refused is not reported a second time through what depends on it.
-  CHECK(errors_of_words({"--num_generations=one", "--per_device_train_batch_size=3"}).size() == 1);
+TEST_CASE("two names of an option on one command line", "[config]") {
+  CHECK(errors_of_words({"--beta", "0.1", "--init_kl_coeff", "0.2"}) ==
+        Lines{"command line: --init_kl_coeff=0.2: the same option as --beta=0.1 with another value; keep one"});
+  CHECK(errors_of_words({"--clip_range=0.1", "--epsilon=0.2"}).size() == 1);
+  CHECK(errors_of_words({"--gen_temperature=1", "--temperature=0.9"}).size() == 1);
+  CHECK(load_words({"--beta=0.1", "--init_kl_coeff=0.1", "--kl_penalty_beta", "1e-1"}).recipe.objective.beta == 0.1);
+  CHECK(load_words({"--beta=0.1", "--beta=0.2"}).recipe.objective.beta == 0.2);  // one name: later wins
+}
+
+TEST_CASE("null under one name says nothing against a value under another", "[config]") {
+  for (const char* text : {"beta: null\ninit_kl_coeff: 3.0\n", "init_kl_coeff: 3.0\nbeta: null\n",
+                           "kl_penalty_beta:\ninit_kl_coef: ~\ninit_kl_coeff: 3.0\n"}) {
+    INFO(text);
+    CHECK(load_text("r.yaml", text).recipe.objective.beta == 3.0);
+  }
+  CHECK(errors_of("r.yaml", "beta: 1\nbeta: null\n").size() == 1);
+  CHECK(load_text("r.yaml", "beta: null\n", kNeeded + "beta = 1\n").recipe.objective.beta == 0.0);
 }
 
 TEST_CASE("null goes back to the option's own default", "[config]") {

@@ -69,9 +69,10 @@ TEST_CASE("without shuffling every epoch is the file's order") {
 TEST_CASE("epochs are counted in fractions, and very late steps work") {
   PromptOrder order(16, 4, 42, true);
   CHECK(order.epoch(0) == 0.0);
-  CHECK(order.epoch(6) == 1.5);
-  CHECK(order.epoch(8) == 2.0);
+  CHECK(order.epoch(24) == 1.5);
+  CHECK(order.epoch(32) == 2.0);
   CHECK(order.batch(~std::uint64_t{0}).size() == 4);
+  CHECK(order.row(4 * 7 + 2) == order.batch(7)[2]);
   PromptOrder one(1, 1, 42, true);
   CHECK(one.batch(~std::uint64_t{0}) == std::vector<std::size_t>{0});
 }

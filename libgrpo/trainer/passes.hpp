@@ -1,0 +1,36 @@
+/// A whole batch through a policy, part by part: to score it, or to accumulate the gradient of an objective.
+///
+/// These two are what a training step, a replay (grpo_inspect loss) and a loop of one's own have in common.
+#pragma once
+
+#include "libgrpo/objective/objective.hpp"
+#include "libgrpo/policy/policy.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace grpo {
+
+struct PassOptions {
+  double temperature = 1.0;          ///< as sampled
+  std::int64_t token_budget = 1024;  ///< packed rows per part
+};
+
+/// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active
+/// grad: none   cost: one forward over the batch
+TokenScores score_batch(const Policy& policy, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {});
+
+/// What the loss compares the policy with. [T] f32 each, undefined where there is none.
+struct Comparison {
+  at::Tensor ref_log_probs;
+  at::Tensor old_log_probs;      ///< undefined: the policy is the one that sampled
+  at::Tensor sampler_log_probs;  ///< undefined: there is nothing to correct
+};
+
+/// Adds the gradient of the step's loss to the policy's parameters; completions that are not active cost nothing.
+/// Meters: "loss" (all parts and Credit::constant), and what the objective measures.
+/// `drift_from` [T] or undefined: also measures the mean |log_prob - drift_from| as sampling/sampling_logp_difference/mean.
+Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
+                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from = {});
+
+}  // namespace grpo
