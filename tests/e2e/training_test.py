@@ -12,47 +12,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-import tiny_model  # noqa: E402
-
-BIN = pathlib.Path(sys.argv.pop(1)).resolve() if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ROOT / "build/release/bin"
-STEPS = 24
-# One thread: the model is too small for two, and threads that wait for each other on a busy machine take minutes.
-os.environ["OMP_NUM_THREADS"] = "1"
-
-
-class Case(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.dir = pathlib.Path(cls.scratch.name)
-        cls.model = tiny_model.write(cls.dir / "tiny")
-        cls.data = cls.dir / "rows.jsonl"
-        cls.data.write_text("".join(json.dumps({"problem": f"What is {i}?", "answer": str(i)}) + "\n" for i in range(40)))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
-
-    def command(self, out, *words):
-        return [str(BIN / "grpo_train"), "--model_name_or_path", str(self.model), "--dataset_name", str(self.data), "--reward_funcs",
-                "format", "answer_accuracy", "--num_generations", "4", "--per_device_train_batch_size", "8", "--max_completion_length",
-                "24", "--max_steps", str(STEPS), "--learning_rate", "1e-3", "--beta", "0.02", "--save_steps", "2",
-                "--save_total_limit", "2", "--output_dir", str(out), *map(str, words)]
-
-    def run_train(self, out, *words):
-        done = subprocess.run(self.command(out, *words), capture_output=True, text=True, cwd=ROOT, timeout=300)
-        return done.returncode, done.stdout, done.stderr
-
-    def metrics(self, out):
-        """Lines without what depends on the machine's speed."""
-        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-        return [{k: v for k, v in line.items() if not k.startswith("time/")} for line in lines]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from case import ROOT, STEPS, Case  # noqa: E402
 
 
 class Outputs(Case):
@@ -91,6 +55,7 @@ class Resume(Case):
             Resume.straight = self.dir / "straight"
             code, _, stderr = self.run_train(Resume.straight)
             self.assertEqual(code, 0, stderr)
+            self.assertGreater(min(line["grad_norm"] for line in self.metrics(Resume.straight)), 0.0, "a run that learns")
 
     def assert_equals_straight(self, out):
         self.assertEqual(self.metrics(out), self.metrics(Resume.straight))
