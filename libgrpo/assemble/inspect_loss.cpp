@@ -77,8 +77,8 @@ void inspect_loss(const Recipe& recipe, std::istream& in, const std::string& nam
   const Meters meters = accumulate_gradient(*policy, *objective, batch, credit, comparison, pass);
 
   auto metrics = credit.metrics;
-  metrics.merge(meters.means());
   metrics.merge(group_metrics(saved.groups, saved.rewards));
+  metrics.merge(meters.means());
   Json shown = Json::object();
   for (const auto& [key, value] : metrics)
     if (key != "loss") shown[key] = number(value);

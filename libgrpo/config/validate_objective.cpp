@@ -166,6 +166,34 @@ void check_parts(const MaxentOptions& o, Problems& problems) {
                "maxent_hybrid_horizon", problems);
 }
 
+// An option that the chosen objective would not look at is a misunderstanding: better refused than ignored.
+void check_effect(const ObjectiveOptions& o, const MaxentOptions& m, Problems& problems) {
+  const MaxentObjective chosen = m.maxent_objective;
+  const bool by_weights = chosen == MaxentObjective::listwise || chosen == MaxentObjective::weighted_mle ||
+                          chosen == MaxentObjective::clip;
+  const auto refuse = [&](bool set, const char* name) {
+    if (set) {
+      problems.push_back({{name, "maxent_objective"},
+                          "has no place in maxent_objective listwise, weighted_mle or clip, whose gradient comes from "
+                          "target weights; leave it out, or use hybrid"});
+    }
+  };
+  refuse(by_weights && o.entropy_coef != 0.0, "entropy_coef");
+  refuse(by_weights && o.use_adaptive_entropy, "use_adaptive_entropy");
+  refuse(by_weights && o.top_entropy_quantile < 1.0, "top_entropy_quantile");
+  refuse(by_weights && o.kl_in_reward, "kl_in_reward");
+  if (m.maxent_use_clip_objective && (chosen == MaxentObjective::clip || chosen == MaxentObjective::xdr ||
+                                      chosen == MaxentObjective::token_entropy || chosen == MaxentObjective::hybrid)) {
+    problems.push_back({{"maxent_use_clip_objective", "maxent_objective"},
+                        "adds to maxent_objective listwise or weighted_mle; leave it out"});
+  }
+  if (o.kl_in_reward && o.multi_objective_aggregation == MultiObjectiveAggregation::normalize_then_sum) {
+    problems.push_back({{"kl_in_reward", "multi_objective_aggregation"},
+                        "is no reward function that normalize_then_sum could normalise; use sum_then_normalize, or "
+                        "leave the KL in the loss"});
+  }
+}
+
 }  // namespace
 
 void check_objective(const Recipe& recipe, Problems& problems) {
@@ -182,6 +210,7 @@ void check_maxent(const Recipe& recipe, Problems& problems) {
   check_tau(recipe.maxent, problems);
   check_shares(recipe.maxent, group, problems);
   check_parts(recipe.maxent, problems);
+  check_effect(recipe.objective, recipe.maxent, problems);
 }
 
 }  // namespace grpo

@@ -20,7 +20,7 @@ Credit Hybrid::credit(const CreditInput& in) const {
   Credit credit = grpo_.credit(in);
   const Targets target = targets(in);
   const Credit listwise = start(in, target);
-  add_cross_entropy(credit, in, target, coefficient());
+  add_cross_entropy(credit, in, target, coefficient() / std::max(static_cast<double>(target.groups_in_step), 1.0));
   for (std::size_t i = 0; i < credit.active.size(); ++i) credit.active[i] = credit.active[i] || listwise.active[i];
   credit.metrics.insert(target.metrics.begin(), target.metrics.end());
   credit.metrics["maxent/hybrid_coef"] = coefficient();

@@ -3,7 +3,8 @@
 ///     L = L_grpo + c_k L_listwise
 ///
 /// c_k goes linearly from maxent_hybrid_coef to maxent_hybrid_coef_final over maxent_hybrid_horizon optimizer steps k (constant
-/// without). L_grpo is all of grpo.hpp, its beta a KL term of the loss; L_listwise is that of listwise.hpp, its beta the tilt of
+/// without). Both are means over all groups of the step, so that c_k means the same however many groups have a signal (listwise
+/// alone takes the mean over those that take part). L_grpo is all of grpo.hpp, its beta a KL term of the loss; L_listwise is that of listwise.hpp, its beta the tilt of
 /// the target weights. The two are the same number, steered by the same controller.
 #pragma once
 

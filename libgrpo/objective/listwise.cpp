@@ -4,6 +4,7 @@
 #include "libgrpo/objective/target_weights.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace grpo {
@@ -11,14 +12,13 @@ namespace grpo {
 Credit Listwise::credit(const CreditInput& in) const {
   const Targets target = targets(in);
   Credit credit = start(in, target);
-  add_cross_entropy(credit, in, target, 1.0);
+  add_cross_entropy(credit, in, target, 1.0 / std::max(static_cast<double>(target.groups.size()), 1.0));
   if (maxent_.maxent_use_clip_objective) add_clipped(credit, in, target, options_, maxent_, context_);
   return credit;
 }
 
-void Listwise::add_cross_entropy(Credit& credit, const CreditInput& in, const Targets& target, double coefficient) const {
+void Listwise::add_cross_entropy(Credit& credit, const CreditInput& in, const Targets& target, double share) const {
   const auto s = sequence_log_probs(in);
-  const double share = coefficient / std::max(static_cast<double>(target.groups.size()), 1.0);
   std::vector<double> gradient(s.size(), 0.0);
   double value = 0.0;
   for (const auto& [members, w] : target.groups) {

@@ -2,7 +2,7 @@
 ///
 ///     s_i = log pi(completion i)  (divided by T_i with maxent_length_normalize_policy)
 ///     p   = softmax(s) over the group
-///     L   = mean over groups of -sum_i w_i log p_i,     dL/ds_i = (p_i - w_i) / groups
+///     L   = mean over groups of -sum_i w_i log p_i,     dL/ds_i = (p_i - w_i) / groups, the groups that take part
 ///
 /// w are the target weights of target_weights.hpp. At the fixed point p = w, so completions with equal rewards end with equal
 /// probability: right answers that are rarely sampled are pushed up more than those that are sampled often, where a policy
@@ -25,8 +25,8 @@ class Listwise : public Maxent {
   [[nodiscard]] Credit credit(const CreditInput& input) const override;
 
  protected:
-  /// Adds coefficient x L to a credit.
-  void add_cross_entropy(Credit& credit, const CreditInput& input, const Targets& targets, double coefficient) const;
+  /// Adds share x the sum over groups of -sum_i w_i log p_i to a credit.
+  void add_cross_entropy(Credit& credit, const CreditInput& input, const Targets& targets, double share) const;
 };
 
 /// L by autograd, for a loop of one's own. shape: [B,G], [B,G] -> scalar   grad: to sequence_log_probs

@@ -77,6 +77,7 @@ Targets Maxent::targets(const CreditInput& in) const {
   result.weights.assign(rewards.size(), 0.0);
   std::vector<double> entropies, normalised, q_entropies;
   const auto groups = groups_of_step(in, rewards, options_.mask_truncated_completions);
+  result.groups_in_step = groups.size();
   for (const auto& members : groups) {
     const auto r = pick(rewards, members);
     if (r.size() < 2 || (maxent_.maxent_listwise_skip_zero_variance_groups && all_equal(r))) continue;

@@ -29,7 +29,7 @@ std::vector<double> xdr_weights(const std::vector<double>& utilities, double tau
 }
 
 Xdr::Xdr(const ObjectiveOptions& options, const MaxentOptions& maxent, const ObjectiveContext& context)
-    : maxent_(maxent), context_(context), grpo_(dr_grpo(options), context) {}
+    : options_(dr_grpo(options)), maxent_(maxent), context_(context), grpo_(options_, context) {}
 
 double Xdr::group_tau(const CreditInput& in, const std::vector<std::size_t>& members) const {
   if (!maxent_.maxent_xdr_mode_adaptive) return maxent_.maxent_tau;
@@ -52,8 +52,10 @@ Credit Xdr::credit(const CreditInput& in) const {
   if (std::isinf(maxent_.maxent_tau)) return credit;
   const auto rewards = total_rewards(in.rewards);
   std::vector<std::vector<std::size_t>> groups(static_cast<std::size_t>(in.batch.num_groups()));
-  for (std::size_t i = 0; i < rewards.size(); ++i)
-    if (!std::isnan(rewards[i])) groups[static_cast<std::size_t>(in.batch.group_of()[i])].push_back(i);
+  for (std::size_t i = 0; i < rewards.size(); ++i) {
+    const bool masked = options_.mask_truncated_completions && in.batch.truncated()[i];
+    if (!masked && !std::isnan(rewards[i])) groups[static_cast<std::size_t>(in.batch.group_of()[i])].push_back(i);
+  }
   double effective = 0.0, taus = 0.0, counted_groups = 0.0;
   for (const auto& members : groups) {
     if (members.empty()) continue;
@@ -73,6 +75,8 @@ Credit Xdr::credit(const CreditInput& in) const {
     counted_groups += 1.0;
   }
   credit.advantages = at_tokens(credit.coefficients, in.batch);
+  if (!needs_reference() && !credit.entropy_weights.defined())  // a row of weight 0 has no term left
+    for (std::size_t i = 0; i < credit.active.size(); ++i) credit.active[i] = credit.active[i] && credit.coefficients[i] != 0.0;
   if (counted_groups > 0.0) {
     credit.metrics["agg_eff_rollouts"] = effective / counted_groups;
     credit.metrics["xdr_adaptive_tau_mean"] = taus / counted_groups;

@@ -7,7 +7,7 @@
 /// rows with the largest u, equally on ties. With maxent_xdr_mode_adaptive the group's temperature is tau / log(1 + kappa), kappa
 /// the number of distinct right answers in the group (RewardTable::modes; an answer without a mode counts by itself; at least
 /// 1): groups that already know several ways of being right are pushed less to one of them. Right: the first reward function
-/// gives at least 1. A completion without a reward has no u and keeps A = 0. Entropy bonus and KL stay uniform.
+/// gives at least 1. A completion without a reward, or masked as truncated, has no u and takes no part. Entropy bonus and KL stay uniform.
 ///
 /// Source: maxent-grpo, July 2026, xDr.GRPO; Liu et al. 2025, "Understanding R1-Zero", section 3.1 (Dr.GRPO). loss_type,
 /// scale_rewards and advantage_estimator are Dr.GRPO's here, whatever the options say.
@@ -35,6 +35,7 @@ class Xdr final : public Objective {
 
  private:
   [[nodiscard]] double group_tau(const CreditInput& input, const std::vector<std::size_t>& members) const;
+  ObjectiveOptions options_;
   MaxentOptions maxent_;
   ObjectiveContext context_;
   Grpo grpo_;

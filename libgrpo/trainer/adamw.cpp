@@ -51,9 +51,9 @@ void AdamW::step(double learning_rate) {
     std::vector<at::Tensor> values, grads, averages, squares, counts;
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const Parameter& p = parameters_[i];
-      if (p.decays != decays || !p.tensor.grad().defined()) continue;
+      if (p.decays != decays) continue;
       values.push_back(p.tensor.detach());
-      grads.push_back(p.tensor.grad());
+      grads.push_back(p.tensor.grad().defined() ? p.tensor.grad() : at::zeros_like(p.tensor));
       averages.push_back(exp_avg_[i]);
       squares.push_back(exp_avg_sq_[i]);
       counts.push_back(at::full({}, static_cast<double>(steps_), at::kFloat));

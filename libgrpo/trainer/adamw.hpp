@@ -27,7 +27,7 @@ class AdamW {
   /// Multiplies all gradients.
   void scale_grads(double factor);
   void zero_grad();
-  /// One update with the gradients at hand. A parameter without a gradient is left alone. cost: memory-bound
+  /// One update with the gradients at hand; a parameter without a gradient has one of zero, so momentum and decay go on. cost: memory-bound
   void step(double learning_rate);
   [[nodiscard]] std::int64_t steps() const { return steps_; }
 

@@ -36,6 +36,8 @@ Meters accumulate_gradient(const Policy& policy, const Objective& objective, con
     if (loss.total.requires_grad()) loss.total.backward();
     meters.merge(loss.meters);
     total += loss.total.item<double>();
+    const auto entropies = input.scores.entropies.detach();
+    meters.add("entropy", entropies.sum().item<double>(), static_cast<double>(entropies.numel()));
     if (!drift_from.defined()) continue;
     const auto drift = (input.scores.log_probs.detach() - of_part(drift_from)).abs();
     meters.add("sampling/sampling_logp_difference/mean", drift.sum().item<double>(), static_cast<double>(drift.numel()));

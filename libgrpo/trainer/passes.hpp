@@ -28,7 +28,7 @@ struct Comparison {
 };
 
 /// Adds the gradient of the step's loss to the policy's parameters; completions that are not active cost nothing.
-/// Meters: "loss" (all parts and Credit::constant), and what the objective measures.
+/// Meters: "loss" (all parts and Credit::constant), "entropy" (of the tokens scored), and what the objective measures.
 /// `drift_from` [T] or undefined: also measures the mean |log_prob - drift_from| as sampling/sampling_logp_difference/mean.
 Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
                            const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from = {});

@@ -158,8 +158,8 @@ void Trainer::describe(StepReport& report, const Credit& credit, const Meters& m
 
   auto& metrics = report.metrics;
   metrics.insert(credit.metrics.begin(), credit.metrics.end());
+  metrics.merge(group_metrics(report.groups, report.rewards));  // its entropy is that of all tokens, if the sampler told it
   metrics.merge(meters.means());
-  metrics.merge(group_metrics(report.groups, report.rewards));
   if (state_.updates_done == 0) metrics.merge(trained.metrics);  // of the drawing, so told once
   metrics["num_tokens"] = static_cast<double>(state_.tokens_seen);
   metrics["epoch"] = parts_.order.epoch(state_.prompts_drawn);

@@ -275,6 +275,23 @@ TEST_CASE("what is legal mathematics is not refused", "[config]") {
   }
 }
 
+TEST_CASE("what the chosen objective would not look at is refused", "[config]") {
+  for (const char* objective : {"listwise", "weighted_mle", "clip"}) {
+    const std::string chosen = std::string("--maxent_objective=") + objective;
+    for (const char* option : {"--entropy_coef=0.1", "--use_adaptive_entropy=true", "--top_entropy_quantile=0.5"}) {
+      CHECK_FALSE(loads({chosen, option}));
+      CHECK(loads({option}));
+      CHECK(loads({"--maxent_objective=hybrid", option}));
+    }
+    CHECK_FALSE(loads({chosen, "--kl_in_reward=true", "--beta=0.1"}));
+  }
+  for (const char* objective : {"clip", "xdr", "token_entropy", "hybrid"})
+    CHECK_FALSE(loads({std::string("--maxent_objective=") + objective, "--maxent_use_clip_objective=true"}));
+  CHECK(loads({"--maxent_objective=listwise", "--maxent_use_clip_objective=true"}));
+  CHECK(loads({"--maxent_use_clip_objective=true"}));
+  CHECK_FALSE(loads({"--kl_in_reward=true", "--multi_objective_aggregation=normalize_then_sum"}));
+}
+
 TEST_CASE("a recipe filled in by code is checked alike, and its numbers may be anything", "[config]") {
   Recipe recipe;
   recipe.policy.model_name_or_path = "m";

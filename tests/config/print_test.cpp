@@ -69,7 +69,6 @@ const Values kOther = {
     {"vespo_lambda_neg", "0.5"},
     {"advantage_estimator", "\"reinforce_plus_plus_baseline\""},
     {"scale_rewards", "\"batch\""},
-    {"multi_objective_aggregation", "\"normalize_then_sum\""},
     {"beta", "0.04"},
     {"kl_estimator", "\"k1\""},
     {"kl_in_reward", "true"},
@@ -91,7 +90,7 @@ const Values kOther = {
     {"vllm_importance_sampling_mode", "\"token_truncate\""},
     {"vllm_importance_sampling_clip_max", "2.0"},
     {"vllm_importance_sampling_clip_min", "0.5"},
-    {"maxent_objective", "\"weighted_mle\""},
+    {"maxent_objective", "\"hybrid\""},
     {"maxent_tau", "inf"},
     {"maxent_q_temperature", "0.9"},
     {"maxent_q_epsilon", "1e-4"},
@@ -106,7 +105,6 @@ const Values kOther = {
     {"maxent_tau_min", "0.05"},
     {"maxent_tau_max", "2.0"},
     {"maxent_tau_warmup_steps", "0"},
-    {"maxent_use_clip_objective", "true"},
     {"maxent_clip_objective_coef", "0.5"},
     {"maxent_clip_adv_baseline", "0.125"},
     {"maxent_clip_range", "0.1"},
@@ -158,10 +156,15 @@ const Values kInstead = {
     {"maxent_tau", "0.5"},
     {"maxent_tau_final", "0.01"},
     {"maxent_tau_horizon", "100"},
+    {"maxent_objective", "\"weighted_mle\""},
+    {"maxent_use_clip_objective", "true"},
+    {"multi_objective_aggregation", "\"normalize_then_sum\""},
     {"vllm_importance_sampling_clip_max", "\"none\""},
 };
 const std::set<std::string> kGivesWay = {"dataset_mixture", "generation_batch_size", "sync_ref_model",
-                                         "maxent_target_weight_entropy", "maxent_tau_lr"};
+                                         "maxent_target_weight_entropy", "maxent_tau_lr", "kl_in_reward",
+                                         "top_entropy_quantile", "entropy_coef", "use_adaptive_entropy",
+                                         "entropy_coef_min"};
 
 Values second_table() {
   Values values = kInstead;

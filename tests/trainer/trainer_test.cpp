@@ -497,3 +497,26 @@ TEST_CASE("the token budget does not change a MaxEnt step either") {
   };
   CHECK(loss(25) == Approx(loss(10000)).epsilon(1e-3));
 }
+
+TEST_CASE("a resumed run keeps its momentum through a step without any signal") {
+  // The second batch of every three has no signal: nothing is scored, and the optimizer still moves.
+  const auto build = [] {
+    auto world = std::make_unique<World>();
+    world->set_reward([](const Prompt& p, const Completion& c) {
+      return Reward::of((p.source.back() - '0') < 3 ? static_cast<double>(c.ids[0] % 3) : 0.0);
+    });
+    world->order = PromptOrder(6, 3, 1, false);  // questions 0 to 2, then 3 to 5
+    return world;
+  };
+  auto straight = build(), first = build(), second = build();
+  Trainer whole = straight->trainer(), before = first->trainer();
+  for (int i = 0; i < 3; ++i) whole.step();
+  before.step();
+  second->continue_from(*first);
+  Trainer after = second->trainer(before.state());
+  const auto at_resume = second->weights();
+  CHECK(after.step().metrics.at("grad_norm") == 0.0);
+  CHECK_FALSE(same(at_resume, second->weights()));
+  after.step();
+  CHECK(same(straight->weights(), second->weights()));
+}
