@@ -10,8 +10,8 @@
 /// z_ik = (R_ik - mean) / (std + 1e-4), and A = (sum_k weight_k z_ik - mean_batch) / (std_batch + 1e-4).
 ///
 /// Source: Shao et al. 2024, "DeepSeekMath", section 4.1.2 (group); Liu et al. 2025, "Understanding R1-Zero", section 3.2
-/// (none); Ahmadian et al. 2024, "Back to Basics", section 3 (rloo); Hu et al. 2025, "REINFORCE++", section 3; Liu et al.
-/// 2026, "GDPO" (normalize_then_sum). Standard deviations are unbiased and the 1e-4 is TRL's. Not here: per-token returns.
+/// (none); Ahmadian et al. 2024, "Back to Basics", section 3 (rloo); Hu et al. 2025, "REINFORCE++", section 3; "GDPO",
+/// arXiv 2601.05242 (normalize_then_sum). Standard deviations are unbiased and the 1e-4 is TRL's. Not here: per-token returns.
 #pragma once
 
 #include "libgrpo/config/objective_options.hpp"

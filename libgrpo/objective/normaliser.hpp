@@ -4,7 +4,7 @@
 ///     bnpo                 1 / sum_i T_i                     tokens of this optimizer step count alike
 ///     dapo, cispo, vespo   (M / N) / sum_j T_j               tokens count alike (Yu et al. 2025, "DAPO", equation 8)
 ///     dr_grpo              1 / (N max_completion_length)     no length bias (Liu et al. 2025, "R1-Zero", section 3.1)
-///     luspo                1 / N                             length-unbiased sums of sequence-level terms
+///     luspo                1 / N                             length-unbiased ("LUSPO", arXiv 2602.05261)
 ///
 /// N counts the step's completions, T_i the counted tokens of one, M and j the completions of the generation batch, which may
 /// last for several steps. TRL divides bnpo by the tokens of each micro-batch, which

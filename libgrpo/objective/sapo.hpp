@@ -3,7 +3,7 @@
 ///     term_t = -(4 / tau) sigmoid(tau (w_t - 1)) A,   tau = temperature_pos where A > 0, else temperature_neg
 ///
 /// At w = 1 the slope is that of w A; away from 1 it fades smoothly, faster for bad completions (temperature_neg is larger).
-/// Source: Gao et al. 2025, "Soft Adaptive Policy Optimization", section 3.
+/// Source: "Soft adaptive policy optimization", arXiv 2511.20347.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -5,7 +5,7 @@
 ///     term = -sg[phi] A log pi(t)
 ///
 /// phi is 1 at x = 0, rises like a power and falls like an exponential: no threshold, and no length normalisation of the ratio.
-/// Source: Shen et al. 2026, "VESPO: variational sequence-level soft policy optimization", section 4.
+/// Source: "VESPO: Variational sequence-level soft policy optimization", arXiv 2602.10693.
 #pragma once
 
 #include <ATen/core/Tensor.h>
