@@ -5,6 +5,7 @@
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
+#include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/schedule.hpp"
 
@@ -120,9 +121,8 @@ std::optional<Rollout> load_rollout(const Assembly& a) {
                                              "recipe the checkpoint was made with, or start anew with --overwrite_output_dir",
                                              path->string(), saved.groups.size(), expected));
   Rollout rollout({saved.groups, saved.rewards, {}});
-  const auto tensor = [](const std::vector<float>& v) { return v.empty() ? at::Tensor() : at::tensor(v, at::kFloat); };
-  rollout.ref_log_probs = tensor(saved.ref_log_probs);
-  rollout.old_log_probs = tensor(saved.old_log_probs);
+  rollout.ref_log_probs = to_tensor(saved.ref_log_probs);
+  rollout.old_log_probs = to_tensor(saved.old_log_probs);
   return rollout;
 }
 

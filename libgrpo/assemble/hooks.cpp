@@ -3,6 +3,7 @@
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/config/print.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
+#include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <fmt/format.h>
@@ -98,11 +99,6 @@ void CheckpointHook::after_run(std::int64_t step, bool stopped) {
 
 namespace {
 
-std::vector<float> floats(const at::Tensor& tensor) {
-  if (!tensor.defined()) return {};
-  return {tensor.const_data_ptr<float>(), tensor.const_data_ptr<float>() + tensor.numel()};
-}
-
 NamedTensors parameters_of(const Policy& policy) {
   NamedTensors named;
   for (const Parameter& p : policy.parameters()) named.emplace_back(p.name, p.tensor.detach());
@@ -113,7 +109,7 @@ NamedTensors parameters_of(const Policy& policy) {
 std::string pending_rollout(const Trainer& trainer) {
   const Rollout* rollout = trainer.pending();
   if (rollout == nullptr) return {};
-  return to_json_lines({rollout->scored.groups, rollout->scored.rewards, {}, floats(rollout->ref_log_probs), floats(rollout->old_log_probs)},
+  return to_json_lines({rollout->scored.groups, rollout->scored.rewards, {}, to_list(rollout->ref_log_probs), to_list(rollout->old_log_probs)},
                        trainer.state().step);
 }
 

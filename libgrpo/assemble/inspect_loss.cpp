@@ -4,6 +4,7 @@
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
+#include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
 #include "libgrpo/trainer/passes.hpp"
@@ -16,15 +17,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-at::Tensor tensor(const std::vector<float>& values) { return values.empty() ? at::Tensor() : at::tensor(values, at::kFloat); }
-
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// The file's reference log-probs, else those of the recipe's reference model; undefined if the objective reads none.
 at::Tensor reference_log_probs(const SavedGroups& saved, const Objective& objective, const Recipe& recipe, const Batch& batch,
                                const PassOptions& pass) {
   if (!objective.needs_reference()) return {};
-  if (!saved.ref_log_probs.empty()) return tensor(saved.ref_log_probs);
+  if (!saved.ref_log_probs.empty()) return to_tensor(saved.ref_log_probs);
   const auto reference = CausalLm::load(recipe.reference.reference_model_name_or_path.value_or(recipe.policy.model_name_or_path));
   return score_batch(*reference, batch, pass).log_probs;
 }
@@ -63,7 +62,7 @@ void inspect_loss(const Recipe& recipe, std::istream& in, const std::string& nam
   const auto objective = make_objective(recipe, objective_context(recipe, config.vocab_size, 0));
 
   Comparison comparison{reference_log_probs(saved, *objective, recipe, batch, pass), {}, {}};
-  if (has_old) comparison.old_log_probs = saved.old_log_probs.empty() ? batch.sampler_log_probs() : tensor(saved.old_log_probs);
+  if (has_old) comparison.old_log_probs = saved.old_log_probs.empty() ? batch.sampler_log_probs() : to_tensor(saved.old_log_probs);
   if (!saved.old_log_probs.empty() && recipe.objective.vllm_importance_sampling_correction)
     comparison.sampler_log_probs = batch.sampler_log_probs();
   CreditInput input{saved.rewards, batch, comparison.ref_log_probs, comparison.old_log_probs};

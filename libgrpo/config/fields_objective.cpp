@@ -117,8 +117,8 @@ std::vector<Field> mask_and_entropy_fields(ObjectiveOptions& o) {
       {"objective", "entropy_coef_min", &o.entropy_coef_min, "", "smallest entropy_coef of the adaptive bonus"},
       {"objective", "entropy_coef_max", &o.entropy_coef_max, "", "largest entropy_coef of the adaptive bonus"},
       {"objective", "vllm_importance_sampling_correction", &o.vllm_importance_sampling_correction, "",
-       "multiply the policy term by the ratio of the trainer's probability at the time of sampling to the sampler's "
-       "own"},
+       "where a sampler computes other probabilities than the trainer (the built-in engine does not): multiply the "
+       "policy term by the ratio of the trainer's, at the time of sampling, to the sampler's"},
       {"objective", "vllm_importance_sampling_mode",
        one_of(o.vllm_importance_sampling_mode, {"token_truncate", "token_mask", "sequence_truncate", "sequence_mask"}),
        "", "that ratio, of a token or of the whole completion, is kept within its bounds or set to 0 outside them"},
@@ -156,7 +156,7 @@ std::vector<Field> weight_fields(MaxentOptions& o) {
       {"maxent", "maxent_length_normalize_ref", &o.maxent_length_normalize_ref, "",
        "the reference's log-prob of a completion is the mean over its tokens, otherwise their sum"},
       {"maxent", "maxent_length_normalize_policy", &o.maxent_length_normalize_policy, "",
-       "the policy's log-prob of a completion in listwise is the mean over its tokens, otherwise their sum"},
+       "the policy's log-prob of a completion in listwise, weighted_mle and hybrid is the mean over its tokens, otherwise their sum"},
       {"maxent", "maxent_tau_only_denominator", &o.maxent_tau_only_denominator, "",
        "log weights are (log q + beta x reference log-prob) / maxent_tau, otherwise / (maxent_tau + beta)"},
       {"maxent", "maxent_listwise_skip_zero_variance_groups", &o.maxent_listwise_skip_zero_variance_groups, "",

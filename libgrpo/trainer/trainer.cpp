@@ -1,6 +1,7 @@
 #include "libgrpo/trainer/trainer.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
 
@@ -129,16 +130,6 @@ void Trainer::update(StepReport& report) {
                                         "checkpoint");
 }
 
-namespace {
-
-std::vector<float> tokens_of(const at::Tensor& all, std::int64_t first, std::int64_t last) {
-  if (!all.defined()) return {};
-  const float* data = all.const_data_ptr<float>();
-  return {data + first, data + last};
-}
-
-}  // namespace
-
 /// What the step trained on, and what it measured.
 void Trainer::describe(StepReport& report, const Credit& credit, const Meters& meters) const {
   const auto [first, last] = groups_of_step();
@@ -153,8 +144,9 @@ void Trainer::describe(StepReport& report, const Credit& credit, const Meters& m
   report.coefficients.assign(credit.coefficients.begin() + begin, credit.coefficients.begin() + end);
   const auto& token = rollout_->batch.first_token();
   const auto from = token[static_cast<std::size_t>(begin)], to = token[static_cast<std::size_t>(end)];
-  report.ref_log_probs = tokens_of(rollout_->ref_log_probs, from, to);
-  report.old_log_probs = tokens_of(rollout_->old_log_probs, from, to);
+  const auto tokens_of = [&](const at::Tensor& all) { return to_list(all.defined() ? all.narrow(0, from, to - from) : all); };
+  report.ref_log_probs = tokens_of(rollout_->ref_log_probs);
+  report.old_log_probs = tokens_of(rollout_->old_log_probs);
 
   auto& metrics = report.metrics;
   metrics.insert(credit.metrics.begin(), credit.metrics.end());

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,20 @@ class Case(unittest.TestCase):
     def run_train(self, out, *words):
         done = subprocess.run(self.command(out, *words), capture_output=True, text=True, cwd=ROOT, timeout=300)
         return done.returncode, done.stdout, done.stderr
+
+    def run_with_kills(self, out, whole, chance, *words):
+        """Runs to the end, killed up to three times on the way; `whole` is what an undisturbed run takes. Returns the kills."""
+        kills = 0
+        while True:
+            process = subprocess.Popen(self.command(out, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
+            try:
+                _, stderr = process.communicate(timeout=whole * chance.uniform(0.3, 0.9) if kills < 3 else 300)
+                self.assertEqual(process.returncode, 0, stderr)
+                return kills
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
 
     def metrics(self, out):
         """Lines without what depends on the machine's speed."""

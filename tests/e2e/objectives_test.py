@@ -7,7 +7,6 @@ Controllers and generation batches in use survive kills; saved groups replay; ba
 import json
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -43,17 +42,7 @@ class Resume(Case):
         chance = random.Random(7)
         for run in range(3):
             out = self.dir / f"killed-{run}"
-            kills = 0
-            while True:
-                process = subprocess.Popen(self.command(out, *STATEFUL), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
-                try:
-                    _, stderr = process.communicate(timeout=whole * chance.uniform(0.3, 0.9) if kills < 3 else 300)
-                    self.assertEqual(process.returncode, 0, stderr)
-                    break
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.communicate()
-                    kills += 1
+            kills = self.run_with_kills(out, whole, chance, *STATEFUL)
             with self.subTest(run=run, kills=kills):
                 self.assertEqual(self.metrics(out), lines)
                 self.assertEqual((out / "model.safetensors").read_bytes(), (straight / "model.safetensors").read_bytes())

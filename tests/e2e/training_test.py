@@ -72,17 +72,7 @@ class Resume(Case):
         whole = time.time() - start
         for run in range(5):
             out = self.dir / f"killed-{run}"
-            kills = 0
-            while True:
-                process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
-                try:
-                    _, stderr = process.communicate(timeout=whole * chance.uniform(0.3, 1.0) if kills < 3 else 300)
-                    self.assertEqual(process.returncode, 0, stderr)
-                    break
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.communicate()
-                    kills += 1
+            kills = self.run_with_kills(out, whole, chance)
             with self.subTest(run=run, kills=kills):
                 self.assert_equals_straight(out)
 

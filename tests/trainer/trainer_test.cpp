@@ -5,6 +5,7 @@
 #include "libgrpo/objective/hybrid.hpp"
 #include "libgrpo/objective/listwise.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
+#include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/sampler/in_process_sampler.hpp"
 #include "tests/support/tensors.hpp"
 #include "tests/support/tiny_model.hpp"
@@ -230,16 +231,11 @@ TEST_CASE("hooks run in order after each step, and a stop flag ends the run earl
 
 namespace {
 
-std::vector<float> list(const at::Tensor& t) {
-  if (!t.defined()) return {};
-  return {t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel()};
-}
-
 /// A generation batch written as a checkpoint does, and read back.
 std::optional<Rollout> through_a_file(const Rollout* pending) {
   if (pending == nullptr) return std::nullopt;
   const std::string text =
-      to_json_lines({pending->scored.groups, pending->scored.rewards, {}, list(pending->ref_log_probs), list(pending->old_log_probs)}, 1);
+      to_json_lines({pending->scored.groups, pending->scored.rewards, {}, to_list(pending->ref_log_probs), to_list(pending->old_log_probs)}, 1);
   RewardTable columns;
   columns.columns = {{"low_ids", 1.0, {}, 0.0}};
   SavedGroupsReader reader(columns, 300, 128);
@@ -247,9 +243,8 @@ std::optional<Rollout> through_a_file(const Rollout* pending) {
   for (std::size_t end = text.find('\n'); end != std::string::npos; begin = end + 1, end = text.find('\n', begin))
     reader.read(std::string_view(text).substr(begin, end - begin));
   Rollout rollout({reader.saved().groups, reader.saved().rewards, {}});
-  const auto tensor = [](const std::vector<float>& v) { return v.empty() ? at::Tensor() : at::tensor(v, at::kFloat); };
-  rollout.ref_log_probs = tensor(reader.saved().ref_log_probs);
-  rollout.old_log_probs = tensor(reader.saved().old_log_probs);
+  rollout.ref_log_probs = to_tensor(reader.saved().ref_log_probs);
+  rollout.old_log_probs = to_tensor(reader.saved().old_log_probs);
   return rollout;
 }
 
@@ -316,6 +311,15 @@ TEST_CASE("a generation batch can be cut into several steps of whole groups") {
   CHECK(prompts.size() == 3);
   CHECK(trainer.pending() == nullptr);
   CHECK(trainer.state().prompts_drawn == 3);
+  // With iterations: all slices, then all slices again.
+  World twice;
+  twice.options.slices = 3;
+  twice.options.num_iterations = 2;
+  Trainer again = twice.trainer();
+  std::vector<std::uint64_t> order;
+  for (int step = 0; step < 6; ++step) order.push_back(again.step().groups[0].prompt.id);
+  CHECK(std::set<std::uint64_t>(order.begin(), order.begin() + 3).size() == 3);
+  CHECK(std::equal(order.begin(), order.begin() + 3, order.begin() + 3));
 }
 
 TEST_CASE("a run cut between two updates of one batch equals the uninterrupted one, bit for bit") {
