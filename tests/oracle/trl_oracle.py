@@ -579,8 +579,9 @@ def main():
         "cases": cases,
     })
     name = max(clipped, key=clipped.get)
-    print(f"{target}: {target.stat().st_size} bytes, {len(cases)} cases, {len(gradients.kept)} gradients, {len(refused)} refused; "
-          f"deviation of the recomputed ones {deviation:.1e}; most clipped {clipped[name]:.3f} in {name}")
+    print(f"{target}: {target.stat().st_size} bytes, {len(cases)} cases, {len(gradients.kept)} gradients, "
+          f"{len(refused)} refused; deviation of the recomputed ones {deviation:.1e}; "
+          f"most clipped {clipped[name]:.3f} in {name}")
 
 
 if __name__ == "__main__":
