@@ -6,6 +6,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 find_path(GRPO_FMT_INCLUDE fmt/format.h REQUIRED)  # header-only: the torch wheel carries another fmt, and the two must not meet
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)  # Boost.Process stands on it
 find_path(GRPO_PCRE2_INCLUDE pcre2.h REQUIRED)
 find_library(GRPO_PCRE2_LIBRARY pcre2-8 REQUIRED)
 

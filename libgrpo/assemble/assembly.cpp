@@ -31,7 +31,7 @@ std::optional<fs::path> choose_checkpoint(const Recipe& recipe, const Log& log) 
 
 ModelParts load_text(const Recipe& recipe) {
   ModelParts parts;
-  parts.tokenizer = load_tokenizer(recipe.policy.model_name_or_path);
+  parts.tokenizer = load_tokenizer(model_path(recipe));
   parts.chat_template = open_chat_template(recipe);
   return parts;
 }
@@ -64,7 +64,11 @@ void check_prompts(Assembly& a) {
   const auto steps = static_cast<std::uint64_t>(a.plan.total_steps - a.resumed.step);
   const auto per_batch = static_cast<std::uint64_t>(a.plan.updates_per_generation);
   const std::uint64_t batches = steps > 0 ? (steps + per_batch - 1) / per_batch : 0;
-  const std::uint64_t wanted = std::min({kMost, std::uint64_t{a.train_prompts->size()}, batches * a.order->batch_size()});
+  const std::uint64_t rounds = a.loaded.recipe.sampling.dynamic_sampling
+                                   ? static_cast<std::uint64_t>(a.loaded.recipe.sampling.dynamic_sampling_max_rounds) + 1
+                                   : 1;
+  const std::uint64_t drawn = batches * a.order->batch_size() * rounds;  // at most
+  const std::uint64_t wanted = std::min({kMost, std::uint64_t{a.train_prompts->size()}, drawn});
   for (std::uint64_t i = 0; i < wanted; ++i) rows.push_back(a.order->row(a.resumed.prompts_drawn + i));
   std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
@@ -135,7 +139,7 @@ std::optional<ReferenceSchedule> reference_schedule(const ReferenceOptions& o) {
 
 void load_reference_into(Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
-  a.reference = CausalLm::load(recipe.reference.reference_model_name_or_path.value_or(recipe.policy.model_name_or_path));
+  a.reference = CausalLm::load(reference_path(recipe));
   const auto schedule = reference_schedule(recipe.reference);
   if (!schedule) return;
   a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.reference->parameters(), *schedule);
@@ -229,7 +233,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
     const OptimizerOptions& o = recipe.optimizer;
     a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step() / recipe.sampling.num_generations));
   }
-  const fs::path weights = a->resumed_from.value_or(fs::path(recipe.policy.model_name_or_path));
+  const fs::path weights = a->resumed_from ? *a->resumed_from : model_path(recipe);
   const ModelConfig config = read_model_config(weights);
   a->model = load_text(recipe);
   load_prompts(*a, config);

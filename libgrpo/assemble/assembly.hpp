@@ -1,6 +1,7 @@
 /// Resolved recipe -> owned parts. Each choice is one line of one table here; nothing registers itself.
 #pragma once
 
+#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/assemble/plan.hpp"
 #include "libgrpo/base/log.hpp"
 #include "libgrpo/checkpoint/checkpoint.hpp"
@@ -50,7 +51,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log);
 /// The model of recipe.policy with its tokenizer and template, weights from `weights` (the model itself, or a checkpoint of it).
 /// throws: Error{data}
 ModelParts load_model(const Recipe& recipe, const std::filesystem::path& weights);
-inline ModelParts load_model(const Recipe& recipe) { return load_model(recipe, recipe.policy.model_name_or_path); }
+inline ModelParts load_model(const Recipe& recipe) { return load_model(recipe, model_path(recipe)); }
 
 /// How a recipe renders its rows. throws: Error{data}
 PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const Tokenizer& tokenizer);

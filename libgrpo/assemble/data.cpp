@@ -1,5 +1,7 @@
 #include "libgrpo/assemble/data.hpp"
 
+
+#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
 
@@ -43,7 +45,7 @@ std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe) {
 std::optional<ChatTemplate> open_chat_template(const Recipe& recipe) {
   const auto& chosen = recipe.data.chat_template;
   if (!chosen) {
-    auto own = find_chat_template(recipe.policy.model_name_or_path);
+    auto own = find_chat_template(model_path(recipe));
     if (!own) return std::nullopt;
     return ChatTemplate(*own, recipe.policy.model_name_or_path + ": chat template");
   }

@@ -178,7 +178,7 @@ std::vector<Field> eval_fields(EvalOptions& o) {
 
 void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const EvalConsole& console) {
   const Recipe& recipe = loaded.recipe;
-  const std::string& model = recipe.policy.model_name_or_path;
+  const auto model = model_path(recipe);
   SamplingParams params = sampling_params(recipe);
   params.num_generations = options.n;
   params.temperature = options.temperature.value_or(options.n == 1 ? 0.0 : params.temperature);
@@ -194,7 +194,7 @@ void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const Eval
 
   std::ostream& out = console.out;
   if (!options.json)
-    out << fmt::format("model      {}\ndata       {}: {} prompts\nsampling   {}, at most {} tokens\n", model, dataset,
+    out << fmt::format("model      {}\ndata       {}: {} prompts\nsampling   {}, at most {} tokens\n", recipe.policy.model_name_or_path, dataset,
                        count,
                        params.temperature == 0.0
                            ? "greedy"
@@ -223,7 +223,7 @@ void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const Eval
   if (console.live && !options.json) out << "\r\033[K";
   const auto metrics = all_metrics(all, ks);
   if (options.json) {
-    out << Json{{"model", model},
+    out << Json{{"model", recipe.policy.model_name_or_path},
                 {"dataset", dataset},
                 {"prompts", count},
                 {"n", options.n},

@@ -88,7 +88,7 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
                                        ? "--prompt and --chat are both given; keep one"
                                        : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
                                          "in the model's chat format");
-  const std::string& model = recipe.policy.model_name_or_path;
+  const auto model = model_path(recipe);
   const ModelConfig config = read_model_config(model);
   const auto tokenizer = load_tokenizer(model);
   const Prompt prompt = make_prompt(recipe, options, config, *tokenizer, console.in);

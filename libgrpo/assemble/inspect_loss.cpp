@@ -1,4 +1,5 @@
 #include "libgrpo/assemble/assembly.hpp"
+#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/assemble/inspect.hpp"
 #include "libgrpo/assemble/objectives.hpp"
 #include "libgrpo/assemble/streams.hpp"
@@ -24,7 +25,7 @@ at::Tensor reference_log_probs(const SavedGroups& saved, const Objective& object
                                const PassOptions& pass) {
   if (!objective.needs_reference()) return {};
   if (!saved.ref_log_probs.empty()) return to_tensor(saved.ref_log_probs);
-  const auto reference = CausalLm::load(recipe.reference.reference_model_name_or_path.value_or(recipe.policy.model_name_or_path));
+  const auto reference = CausalLm::load(reference_path(recipe));
   return score_batch(*reference, batch, pass).log_probs;
 }
 
@@ -51,11 +52,12 @@ SavedGroups read_groups(const Recipe& recipe, const ModelConfig& config, std::is
 
 void inspect_loss(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out) {
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const ModelConfig config = read_model_config(recipe.policy.model_name_or_path);
+  const auto model = model_path(recipe);
+  const ModelConfig config = read_model_config(model);
   bool has_old = false;
   const SavedGroups saved = read_groups(recipe, config, in, name, has_old);
   const Batch batch(saved.groups);
-  const auto policy = CausalLm::load(recipe.policy.model_name_or_path);
+  const auto policy = CausalLm::load(model);
   policy->require_grad();
   const PassOptions pass{recipe.sampling.temperature,
                          recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget};

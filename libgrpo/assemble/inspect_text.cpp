@@ -25,7 +25,7 @@ std::string text_of(std::string_view line) {
 }  // namespace
 
 void inspect_tokens(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out) {
-  const auto tokenizer = load_tokenizer(recipe.policy.model_name_or_path);
+  const auto tokenizer = load_tokenizer(model_path(recipe));
   for_each_line(in, name, [&](std::string_view line, std::size_t) {
     out << Json{{"ids", tokenizer->encode(text_of(line))}}.dump() << "\n";
   });
@@ -33,7 +33,7 @@ void inspect_tokens(const Recipe& recipe, std::istream& in, const std::string& n
 }
 
 void inspect_prompts(const Recipe& recipe, std::int64_t rows, bool json, std::ostream& out) {
-  const std::string& model = recipe.policy.model_name_or_path;
+  const auto model = model_path(recipe);
   const auto source = open_train_source(recipe);
   const ModelConfig config = read_model_config(model);
   const auto tokenizer = load_tokenizer(model);

@@ -48,8 +48,12 @@ std::vector<Field> data_fields(DataOptions& o) {
 }
 
 std::vector<Field> policy_fields(PolicyOptions& o) {
-  return {{"policy", "model_name_or_path", &o.model_name_or_path, "path",
-           "model to train: a Hugging Face model folder or a .gguf file"}};
+  return {
+      {"policy", "model_name_or_path", &o.model_name_or_path, "path|id",
+       "model to train: a Hugging Face model folder, a .gguf file, or a repository id (org/name), looked up in the "
+       "Hugging Face cache and fetched by the program hf if it is not there"},
+      {"policy", "model_revision", &o.model_revision, "text", "branch, tag or commit of a repository id"},
+  };
 }
 
 std::vector<Field> reference_fields(ReferenceOptions& o) {

@@ -29,7 +29,6 @@ constexpr std::array kKnownKeys = std::to_array<KnownKey>({
     {"tf32", kAny, "computes in float32"},
     {"half_precision_backend", kAny, "computes in float32"},
     {"cast_lm_head_to_fp32", kAny, "log-probs are always in float32"},
-    {"model_revision", kAny, "models are local files"},
     {"trust_remote_code", kAny, "no remote code is ever run"},
     {"use_cache", kAny, "the key-value cache is built in"},
     {"cache_implementation", kAny, "the key-value cache is built in"},

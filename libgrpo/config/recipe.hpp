@@ -64,6 +64,7 @@ struct DataOptions {
 
 struct PolicyOptions {
   std::string model_name_or_path;  ///< required
+  std::string model_revision = "main";
   bool operator==(const PolicyOptions&) const = default;
 };
 

@@ -36,6 +36,7 @@ const Values kOther = {
     {"eval_dataset_name", "\"sums\""},
     {"eval_num_prompts", "10"},
     {"model_name_or_path", "\"models/m\""},
+    {"model_revision", "\"v1.2\""},
     {"reference_model_name_or_path", "\"models/r\""},
     {"sync_ref_model", "true"},
     {"ref_model_mixup_alpha", "0.5"},
