@@ -1,6 +1,5 @@
 #include "libgrpo/assemble/data.hpp"
 
-
 #include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
