@@ -1,15 +1,12 @@
 #include "libgrpo/text/added_tokens.hpp"
 
 #include "libgrpo/base/utf8.hpp"
+#include "libgrpo/text/unicode_text_tables.hpp"
 
 #include <algorithm>
 
 namespace grpo {
 namespace {
-
-/// \w of Rust's regex package, which is not that of the patterns' Oniguruma: no superscript digits, but joiners.
-constexpr std::string_view kWordCharacter =
-    R"([\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\x{200C}\x{200D}])";
 
 /// Start of the last character before `end`; text is valid UTF-8.
 std::size_t previous_character(std::string_view text, std::size_t end) {
@@ -36,6 +33,11 @@ std::size_t spaces_after(std::string_view text, std::size_t at) {
   return at;
 }
 
+bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+  const auto is_word = [&](std::size_t at) { return unicode::kWord.has(utf8_step(text, at).code_point); };
+  return (begin == 0 || !is_word(previous_character(text, begin))) && (end == text.size() || !is_word(end));
+}
+
 }  // namespace
 
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
@@ -60,7 +62,6 @@ AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std
       node = next;
     }
     nodes_[static_cast<std::size_t>(node)].token = static_cast<std::int32_t>(i);
-    if (tokens_[i].single_word && !word_) word_.emplace(std::string(kWordCharacter));
   }
 }
 
@@ -80,15 +81,6 @@ std::int32_t AddedTokenFinder::longest_at(std::string_view text, std::size_t at)
     node = child_of(node, static_cast<unsigned char>(text[at]));
   }
   return longest;
-}
-
-bool AddedTokenFinder::stands_alone(std::string_view text, std::size_t begin, std::size_t end) const {
-  std::vector<SplitPattern::Match> matches;
-  const auto is_word = [&](std::size_t at) {
-    word_->find(text.substr(at, utf8_step(text, at).length), matches);
-    return !matches.empty();
-  };
-  return (begin == 0 || !is_word(previous_character(text, begin))) && (end == text.size() || !is_word(end));
 }
 
 void AddedTokenFinder::split(std::string_view text, std::vector<Part>& out) const {

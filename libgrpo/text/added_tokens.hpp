@@ -4,11 +4,8 @@
 /// count only between non-word characters; lstrip and rstrip swallow white space beside them.
 #pragma once
 
-#include "libgrpo/text/split_pattern.hpp"
-
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,12 +47,10 @@ class AddedTokenFinder {
   };
   [[nodiscard]] std::int32_t child_of(std::int32_t node, unsigned char byte) const noexcept;
   [[nodiscard]] std::int32_t longest_at(std::string_view text, std::size_t at) const noexcept;
-  [[nodiscard]] bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<Node> nodes_;
   std::array<std::int32_t, 256> roots_{};  // first byte -> node, -1 if no token begins so
-  std::optional<SplitPattern> word_;
 };
 
 }  // namespace grpo

@@ -3,6 +3,7 @@
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/utf8.hpp"
+#include "libgrpo/text/byte_level.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace grpo {
 namespace {
 
 constexpr std::size_t kShortPiece = 48;  // below this, scanning for the lowest rank beats a heap
+constexpr std::size_t kWholePiece = 256; // longer tokens are not looked up whole
 constexpr std::int32_t kNoRank = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint64_t kFree = std::numeric_limits<std::uint64_t>::max();
 
@@ -29,87 +31,42 @@ std::size_t mix(std::uint64_t x) noexcept {
   return static_cast<std::size_t>(x);
 }
 
-struct ByteTables {
-  std::array<char32_t, 256> character{};
-  std::array<std::int16_t, 0x144> byte{};  // -1: no byte is spelled so
-};
-
-constexpr ByteTables make_byte_tables() {
-  ByteTables tables;
-  for (auto& value : tables.byte) value = -1;
-  char32_t moved = 0x100;
-  for (std::uint32_t b = 0; b < 256; ++b) {
-    const bool printable = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-    const char32_t c = printable ? b : moved++;
-    tables.character[b] = c;
-    tables.byte[c] = static_cast<std::int16_t>(b);
-  }
-  return tables;
-}
-
-constexpr ByteTables kBytes = make_byte_tables();
-
 }  // namespace
 
-TokenTable::TokenTable(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {
-  slots_.assign(std::bit_ceil(tokens_.size() * 2 + 2), -1);
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t id = 0; id < tokens_.size(); ++id) {
-    if (tokens_[id].empty()) continue;
-    std::size_t slot = std::hash<std::string_view>{}(tokens_[id]) & mask;
-    while (slots_[slot] >= 0 && tokens_[static_cast<std::size_t>(slots_[slot])] != tokens_[id])
-      slot = (slot + 1) & mask;
-    slots_[slot] = static_cast<std::int32_t>(id);
-  }
-}
-
-std::int32_t TokenTable::find(std::string_view token) const noexcept {
-  if (slots_.empty() || token.empty()) return -1;
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t slot = std::hash<std::string_view>{}(token)&mask; slots_[slot] >= 0; slot = (slot + 1) & mask) {
-    if (tokens_[static_cast<std::size_t>(slots_[slot])] == token) return slots_[slot];
-  }
-  return -1;
-}
-
-char32_t byte_level_character(std::uint8_t byte) noexcept { return kBytes.character[byte]; }
-
-std::string byte_level_decode(std::string_view token) {
-  std::string bytes;
-  bytes.reserve(token.size());
-  for (std::size_t at = 0; at < token.size();) {
-    const Utf8Step step = utf8_step(token, at);
-    if (!step.valid || step.code_point >= kBytes.byte.size() || kBytes.byte[step.code_point] < 0)
-      return std::string(token);
-    bytes.push_back(static_cast<char>(static_cast<unsigned char>(kBytes.byte[step.code_point])));
-    at += step.length;
-  }
-  return bytes;
-}
-
-std::string byte_level_encode(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (const char byte : bytes) append_utf8(out, kBytes.character[static_cast<unsigned char>(byte)]);
-  return out;
-}
-
-BpeModel::BpeModel(const TokenTable& table, const Merges& merges, const Options& options) : options_(options) {
+BpeModel::BpeModel(std::shared_ptr<const TokenTable> table, const Merges& merges, Options options)
+    : table_(std::move(table)), options_(std::move(options)) {
+  GRPO_CHECK(!options_.byte_level || (!options_.byte_fallback && options_.prefix.empty() && options_.suffix.empty()),
+             "byte-level pieces have no byte_fallback, prefix or suffix");
+  byte_ids_.fill(-1);
   for (std::uint32_t b = 0; b < 256; ++b) {
     std::string spelling;
-    append_utf8(spelling, kBytes.character[b]);
-    byte_ids_[b] = table.find(spelling);
+    if (options_.byte_level) {
+      append_utf8(spelling, byte_level_character(static_cast<std::uint8_t>(b)));
+      byte_ids_[b] = table_->find(spelling);
+    } else if (options_.byte_fallback) {
+      byte_ids_[b] = find_byte_token(*table_, static_cast<std::uint8_t>(b));
+    }
   }
+  for (std::size_t c = 0; c < character_ids_.size(); ++c) {
+    const char character = static_cast<char>(c);
+    character_ids_[c] = table_->find(std::string_view(&character, 1));
+  }
+  read_rules(merges);
+  find_whole_pieces();
+}
+
+void BpeModel::read_rules(const Merges& merges) {
   merges_.reserve(merges.size());
   rules_.assign(std::bit_ceil(merges.size() * 2 + 2), Rule{kFree, 0, 0});
   const std::size_t mask = rules_.size() - 1;
   std::string joined;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    joined.assign(left).append(right);
-    const std::int32_t left_id = table.find(left);
-    const std::int32_t right_id = table.find(right);
-    const std::int32_t result = table.find(joined);
+    // The package cuts as many bytes as the prefix has, whether they are the prefix or not.
+    joined.assign(left).append(right.substr(std::min(options_.prefix.size(), right.size())));
+    const std::int32_t left_id = table_->find(left);
+    const std::int32_t right_id = table_->find(right);
+    const std::int32_t result = table_->find(joined);
     if (left_id < 0 || right_id < 0 || result < 0) {
       throw Error(ErrorKind::data,
                   fmt::format("merge {} ('{}' + '{}'): '{}' is not in the vocabulary", rank, left, right,
@@ -125,6 +82,30 @@ BpeModel::BpeModel(const TokenTable& table, const Merges& merges, const Options&
   }
 }
 
+/// Most words of a text are one token: those are looked up instead of merged each time.
+void BpeModel::find_whole_pieces() {
+  const std::vector<std::string>& tokens = table_->tokens();
+  std::vector<std::pair<std::string, std::int32_t>> whole;
+  std::size_t bytes = 0;
+  std::vector<std::int32_t> ids;
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].empty() || tokens[id].size() > kWholePiece) continue;
+    std::string piece = options_.byte_level ? byte_level_decode(tokens[id]) : tokens[id];
+    if (!options_.ignore_merges) {
+      ids.clear();
+      merge(piece, ids);
+      if (ids.size() != 1) continue;
+      if (ids[0] != static_cast<std::int32_t>(id)) continue;
+    } else if (options_.byte_level ? byte_level_encode(piece) != tokens[id] : false) {
+      continue;  // not a byte-level spelling: no piece reads so
+    }
+    bytes += piece.size();
+    whole.emplace_back(std::move(piece), static_cast<std::int32_t>(id));
+  }
+  whole_.reserve(whole.size(), bytes);
+  for (const auto& [piece, id] : whole) whole_.put(piece, id);
+}
+
 const BpeModel::Rule* BpeModel::find_rule(std::int32_t left, std::int32_t right) const noexcept {
   const std::uint64_t key = pair_key(left, right);
   const std::size_t mask = rules_.size() - 1;
@@ -134,27 +115,83 @@ const BpeModel::Rule* BpeModel::find_rule(std::int32_t left, std::int32_t right)
   return nullptr;
 }
 
-void BpeModel::encode(std::string_view piece, const TokenTable& table, std::vector<std::int32_t>& out) const {
-  if (options_.ignore_merges) {
-    const std::int32_t id = table.find(byte_level_encode(piece));
+void BpeModel::encode(std::string_view piece, std::vector<std::int32_t>& out) const {
+  if (piece.size() <= kWholePiece) {
+    const std::int32_t id = whole_.find(piece);
+    if (id >= 0) {
+      out.push_back(id);
+      return;
+    }
+  } else if (options_.ignore_merges) {
+    const std::int32_t id = options_.byte_level ? table_->find(byte_level_encode(piece)) : table_->find(piece);
     if (id >= 0) {
       out.push_back(id);
       return;
     }
   }
-  const auto symbols = [&](auto&& push) {
-    bool after_unknown = false;
-    for (const char byte : piece) {
-      const std::int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
-      if (id >= 0) {
-        push(id);
-      } else if (options_.unknown_id >= 0 && !(after_unknown && options_.fuse_unknown)) {
-        push(options_.unknown_id);
-      }
-      after_unknown = id < 0;
+  merge(piece, out);
+}
+
+template <class Push>
+void BpeModel::symbols_of_bytes(std::string_view piece, Push&& push) const {
+  bool after_unknown = false;
+  for (const char byte : piece) {
+    const std::int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
+    if (id >= 0) {
+      push(id);
+    } else if (options_.unknown_id >= 0 && !(after_unknown && options_.fuse_unknown)) {
+      push(options_.unknown_id);
     }
+    after_unknown = id < 0;
+  }
+}
+
+template <class Push>
+bool BpeModel::push_bytes(std::string_view symbol, Push&& push) const {
+  for (const char byte : symbol) {
+    if (byte_ids_[static_cast<unsigned char>(byte)] < 0) return false;
+  }
+  for (const char byte : symbol) push(byte_ids_[static_cast<unsigned char>(byte)]);
+  return true;
+}
+
+template <class Push>
+void BpeModel::symbols_of_characters(std::string_view piece, Push&& push) const {
+  const bool plain = options_.prefix.empty() && options_.suffix.empty();
+  bool unknown = false;  // one is due: the package writes it before the next known symbol, behind any bytes between
+  std::string spelled;
+  for (std::size_t at = 0; at < piece.size();) {
+    const auto lead = static_cast<unsigned char>(piece[at]);
+    const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    std::string_view symbol = piece.substr(at, length);
+    std::int32_t id = -1;
+    if (plain) {
+      id = lead < 0x80 ? character_ids_[lead] : table_->find(symbol);
+    } else {
+      spelled.assign(at > 0 ? options_.prefix : "").append(symbol);
+      if (at + length == piece.size()) spelled += options_.suffix;
+      symbol = spelled;
+      id = table_->find(symbol);
+    }
+    at += length;
+    if (id >= 0) {
+      if (unknown) push(options_.unknown_id);
+      unknown = false;
+      push(id);
+    } else if (!(options_.byte_fallback && push_bytes(symbol, push)) && options_.unknown_id >= 0) {
+      if (unknown && !options_.fuse_unknown) push(options_.unknown_id);
+      unknown = true;
+    }
+  }
+  if (unknown) push(options_.unknown_id);
+}
+
+void BpeModel::merge(std::string_view piece, std::vector<std::int32_t>& out) const {
+  const auto symbols = [&](auto&& push) {
+    options_.byte_level ? symbols_of_bytes(piece, push) : symbols_of_characters(piece, push);
   };
-  if (piece.size() <= kShortPiece) {
+  // One byte gives one symbol at most; only a suffix spelled in bytes can give more.
+  if (piece.size() <= kShortPiece && options_.prefix.empty() && options_.suffix.empty()) {
     std::array<std::int32_t, kShortPiece> ids;
     std::size_t count = 0;
     symbols([&](std::int32_t id) { ids[count++] = id; });

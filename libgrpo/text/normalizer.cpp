@@ -1,152 +1,202 @@
 #include "libgrpo/text/normalizer.hpp"
 
-#include "libgrpo/text/unicode_nfc_tables.hpp"
+#include "libgrpo/base/error.hpp"
 #include "libgrpo/base/utf8.hpp"
+#include "libgrpo/text/byte_level.hpp"
+#include "libgrpo/text/unicode_text_tables.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
-#include <cstdint>
-#include <unordered_map>
 
 namespace grpo {
 namespace {
 
-// Hangul syllables are composed by arithmetic (Unicode, section 3.12).
-constexpr char32_t kSyllable = 0xAC00;
-constexpr char32_t kLead = 0x1100;
-constexpr char32_t kVowel = 0x1161;
-constexpr char32_t kTail = 0x11A7;
-constexpr char32_t kLeads = 19;
-constexpr char32_t kVowels = 21;
-constexpr char32_t kTails = 28;
+// A file must not turn a short text into one that fills the memory; NFKD makes 11 times as many bytes at most.
+constexpr std::size_t kMaxGrowth = 64;
+constexpr std::size_t kAlwaysAllowed = std::size_t{1} << 26;
+constexpr std::size_t kMaxBytes = std::size_t{1} << 31;
 
-struct Character {
-  char32_t code_point;
-  std::uint8_t combining_class;
-};
-
-std::uint8_t combining_class(char32_t c) {
-  if (c < 0x300) return 0;
-  const auto& table = unicode::kCombiningClasses;
-  const auto row =
-      std::upper_bound(table.begin(), table.end(), c, [](char32_t x, const auto& r) { return x < r.begin; });
-  if (row == table.begin() || c > std::prev(row)->end) return 0;
-  return std::prev(row)->value;
+bool is_ascii(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
-void decompose(char32_t c, std::vector<Character>& out) {
-  if (c >= kSyllable && c < kSyllable + kLeads * kVowels * kTails) {
-    const char32_t index = c - kSyllable;
-    out.push_back({kLead + index / (kVowels * kTails), 0});
-    out.push_back({kVowel + index % (kVowels * kTails) / kTails, 0});
-    if (index % kTails != 0) out.push_back({kTail + index % kTails, 0});
-    return;
+/// Each character through `write(out, character, bytes)`.
+template <class Write>
+std::string each_character(std::string_view text, Write&& write) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Step step = utf8_step(text, at);
+    write(out, step.code_point, text.substr(at, step.length));
+    at += step.length;
   }
-  const auto& table = unicode::kDecompositions;
-  const auto row =
-      std::lower_bound(table.begin(), table.end(), c, [](const auto& r, char32_t x) { return r.composed < x; });
-  if (c < 0xC0 || row == table.end() || row->composed != c) {
-    out.push_back({c, combining_class(c)});
-    return;
-  }
-  decompose(row->first, out);  // depth is at most 4 in the database
-  if (row->second != 0) decompose(row->second, out);
+  return out;
 }
 
-/// 0 if the two do not compose.
-char32_t compose(char32_t a, char32_t b) {
-  if (a >= kLead && a < kLead + kLeads && b >= kVowel && b < kVowel + kVowels) {
-    return kSyllable + ((a - kLead) * kVowels + (b - kVowel)) * kTails;
+std::string without(std::string_view text, const unicode::CodeSet& dropped) {
+  return each_character(text, [&](std::string& out, char32_t c, std::string_view bytes) {
+    if (!dropped.has(c)) out += bytes;
+  });
+}
+
+std::string lowercase(std::string text) {
+  if (is_ascii(text)) {
+    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    return text;
   }
-  if (a >= kSyllable && a < kSyllable + kLeads * kVowels * kTails && (a - kSyllable) % kTails == 0 && b > kTail &&
-      b < kTail + kTails) {
-    return a + (b - kTail);
-  }
-  static const auto kPairs = [] {
-    std::unordered_map<std::uint64_t, char32_t> pairs;
-    for (const auto& row : unicode::kDecompositions) {
-      if (row.recomposes) pairs.emplace((static_cast<std::uint64_t>(row.first) << 32) | row.second, row.composed);
+  return each_character(text, [](std::string& out, char32_t c, std::string_view bytes) {
+    const unicode::CodeMapping* row = unicode::kLower.find(c);
+    if (row == nullptr) {
+      out += bytes;
+      return;
     }
-    return pairs;
-  }();
-  const auto found = kPairs.find((static_cast<std::uint64_t>(a) << 32) | b);
-  return found == kPairs.end() ? 0 : found->second;
+    for (const std::uint32_t lower : unicode::kLower.pool.subspan(row->begin, row->length)) append_utf8(out, lower);
+  });
 }
 
-void order_marks(std::vector<Character>& text) {
-  const auto is_starter = [](const Character& c) { return c.combining_class == 0; };
-  for (auto at = text.begin(); at != text.end();) {
-    at = std::find_if_not(at, text.end(), is_starter);
-    const auto end = std::find_if(at, text.end(), is_starter);
-    std::stable_sort(at, end, [](const auto& a, const auto& b) { return a.combining_class < b.combining_class; });
-    at = end;
+std::string strip(std::string_view text, bool left, bool right) {
+  std::size_t begin = 0;
+  std::size_t end = text.size();
+  while (left && begin < end) {
+    const Utf8Step step = utf8_step(text, begin);
+    if (!is_unicode_space(step.code_point)) break;
+    begin += step.length;
   }
+  while (right && begin < end) {
+    std::size_t last = end - 1;
+    while ((static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
+    if (!is_unicode_space(utf8_step(text, last).code_point)) break;
+    end = last;
+  }
+  return std::string(text.substr(begin, end - begin));
 }
 
-/// Joins each character with the last starter before it unless something between blocks it; in place.
-void recompose(std::vector<Character>& text) {
-  constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  std::size_t starter = kNone;
-  std::size_t kept = 0;
-  for (const Character c : text) {
-    // Marks are in order, so only the one just before can block, and a starter directly before never does.
-    const bool blocked = starter != kNone && kept > starter + 1 && text[kept - 1].combining_class >= c.combining_class;
-    const char32_t joined = starter != kNone && !blocked ? compose(text[starter].code_point, c.code_point) : 0;
-    if (joined != 0) {
-      text[starter].code_point = joined;
-      continue;
+/// SentencePiece's rules for machine translation: control characters go, unusual spaces become blanks.
+std::string nmt(std::string_view text) {
+  return each_character(text, [](std::string& out, char32_t c, std::string_view bytes) {
+    const bool control = (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+                         c == 0x9F;
+    const bool blank = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    if (blank) {
+      out += ' ';
+    } else if (!control) {
+      out += bytes;
     }
-    if (c.combining_class == 0) starter = kept;
-    text[kept++] = c;
+  });
+}
+
+std::string clean_text(std::string_view text) {
+  return each_character(text, [](std::string& out, char32_t c, std::string_view bytes) {
+    if (unicode::kCleanSpace.has(c)) {
+      out += ' ';
+    } else if (!unicode::kUnclean.has(c)) {
+      out += bytes;
+    }
+  });
+}
+
+std::string space_chinese(std::string_view text) {
+  return each_character(text, [](std::string& out, char32_t c, std::string_view bytes) {
+    const bool chinese = unicode::kChinese.has(c);
+    if (chinese) out += ' ';
+    out += bytes;
+    if (chinese) out += ' ';
+  });
+}
+
+void check_size(std::size_t size, std::size_t limit) {
+  if (size > limit)
+    throw Error(ErrorKind::data, fmt::format("normalizer: the text would grow to more than {} bytes", limit));
+}
+
+std::string replace(const std::string& text, const SplitPattern& pattern, const std::string& by, std::size_t limit) {
+  std::vector<SplitPattern::Match> matches;
+  pattern.find(text, matches);
+  check_size(text.size() + matches.size() * by.size(), limit);
+  std::string out;
+  std::size_t at = 0;
+  for (const auto& match : matches) {
+    out.append(text, at, match.begin - at).append(by);
+    at = match.end;
   }
-  text.resize(kept);
+  return out.append(text, at, std::string::npos);
+}
+
+std::string replace(const std::string& text, const std::string& from, const std::string& by, std::size_t limit) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 4);
+  std::size_t at = 0;
+  for (std::size_t found = text.find(from); found != std::string::npos; found = text.find(from, at)) {
+    out.append(text, at, found - at).append(by);
+    check_size(out.size(), limit);
+    at = found + from.size();
+  }
+  return out.append(text, at, std::string::npos);
 }
 
 }  // namespace
 
-std::string to_nfc(std::string_view text) {
-  // Everything below U+0300 is in NFC already, and nothing there combines; its lead bytes are below 0xCC.
-  if (std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xCC; })) {
-    return std::string(text);
-  }
-  std::vector<Character> characters;
-  characters.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const Utf8Step step = utf8_step(text, at);
-    decompose(step.code_point, characters);
-    at += step.length;
-  }
-  order_marks(characters);
-  recompose(characters);
-  std::string out;
-  out.reserve(text.size());
-  for (const Character& c : characters) append_utf8(out, c.code_point);
-  return out;
+void Normalizer::add_strip(bool left, bool right) {
+  Step& step = add(Kind::strip);
+  step.left = left;
+  step.right = right;
 }
 
 void Normalizer::add_replace(SplitPattern pattern, std::string by) {
-  Step step{Kind::replace, {}, std::move(by)};
+  Step& step = add(Kind::replace);
   step.pattern.push_back(std::move(pattern));
-  steps_.push_back(std::move(step));
+  step.text = std::move(by);
+}
+
+void Normalizer::add_replace(std::string from, std::string by) {
+  Step& step = add(Kind::replace_text);
+  step.from = std::move(from);
+  step.text = std::move(by);
+}
+
+void Normalizer::add_precompiled(PrecompiledMap map) {
+  add(Kind::precompiled).map = std::make_shared<const PrecompiledMap>(std::move(map));
+}
+
+std::string Normalizer::apply(const Step& step, std::string text, std::size_t limit) {
+  switch (step.kind) {
+    case Kind::form:
+      return to_normal_form(text, step.form);
+    case Kind::lowercase:
+      return lowercase(std::move(text));
+    case Kind::strip_accents:
+      return is_ascii(text) ? std::move(text) : without(text, unicode::kAccent);
+    case Kind::drop_nonspacing:
+      return is_ascii(text) ? std::move(text) : without(text, unicode::kNonspacingMark);
+    case Kind::strip:
+      return strip(text, step.left, step.right);
+    case Kind::nmt:
+      return nmt(text);
+    case Kind::prepend:
+      return text.empty() ? std::move(text) : step.text + text;
+    case Kind::replace:
+      return replace(text, step.pattern.front(), step.text, limit);
+    case Kind::replace_text:
+      return replace(text, step.from, step.text, limit);
+    case Kind::byte_level:
+      return byte_level_encode(text);
+    case Kind::clean_text:
+      return clean_text(text);
+    case Kind::space_chinese:
+      return is_ascii(text) ? std::move(text) : space_chinese(text);
+    case Kind::precompiled:
+      return step.map->apply(text);
+  }
+  return text;
 }
 
 std::string Normalizer::apply(std::string_view text) const {
+  const std::size_t limit = std::min(kMaxBytes, std::max(kAlwaysAllowed, kMaxGrowth * text.size()));
   std::string out(text);
   for (const Step& step : steps_) {
-    if (step.kind == Kind::nfc) {
-      out = to_nfc(out);
-    } else if (step.kind == Kind::prepend) {
-      if (!out.empty()) out.insert(0, step.text);
-    } else {
-      std::vector<SplitPattern::Match> matches;
-      step.pattern.front().find(out, matches);
-      std::string replaced;
-      std::size_t at = 0;
-      for (const auto& match : matches) {
-        replaced.append(out, at, match.begin - at).append(step.text);
-        at = match.end;
-      }
-      out = replaced.append(out, at, std::string::npos);
-    }
+    out = apply(step, std::move(out), limit);
+    check_size(out.size(), limit);
   }
   return out;
 }

@@ -161,9 +161,14 @@ void SplitPattern::split(std::string_view text, SplitBehavior behavior, bool inv
                          std::vector<std::string_view>& out) const {
   thread_local std::vector<Match> matches;
   find(text, matches);
+  cut_at(text, matches, behavior, invert, out);
+}
+
+void cut_at(std::string_view text, const std::vector<SplitPattern::Match>& matches, SplitBehavior behavior, bool invert,
+            std::vector<std::string_view>& out) {
   if (behavior == SplitBehavior::isolated) {  // the common case: gaps and matches alike stay
     std::size_t at = 0;
-    for (const Match& match : matches) {
+    for (const SplitPattern::Match& match : matches) {
       if (match.begin != at) out.push_back(text.substr(at, match.begin - at));
       if (match.end != match.begin) out.push_back(text.substr(match.begin, match.end - match.begin));
       at = match.end;

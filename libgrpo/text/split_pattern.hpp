@@ -41,6 +41,10 @@ class SplitPattern {
   std::unique_ptr<Compiled, Free> compiled_;
 };
 
+/// Cuts at given matches, from left to right and not overlapping: what SplitPattern::split does with those it finds.
+void cut_at(std::string_view text, const std::vector<SplitPattern::Match>& matches, SplitBehavior behavior, bool invert,
+            std::vector<std::string_view>& out);
+
 /// The pattern of GPT-2, which the ByteLevel pre-tokenizer applies when it says use_regex.
 inline constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";

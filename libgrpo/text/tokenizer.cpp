@@ -4,7 +4,6 @@
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/text/tokenizer_gguf.hpp"
 #include "libgrpo/text/tokenizer_json.hpp"
-#include "libgrpo/base/utf8.hpp"
 
 #include <fmt/format.h>
 #include <array>
@@ -20,7 +19,7 @@ constexpr std::uintmax_t kMaxFileBytes = 1ULL << 29;
 constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
 
 std::unique_ptr<Tokenizer> load_json(const fs::path& file) {
-  ByteLevelBpe::Files files;
+  TextTokenizer::Files files;
   files.emplace_back("tokenizer.json", read_file(file, kMaxFileBytes));
   for (const char* name : kSideFiles) {
     const fs::path side = file.parent_path() / name;
@@ -56,21 +55,6 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model) {
                             model.string()));
   }
   return begins_as_gguf(model) ? tokenizer_from_gguf(model) : load_json(model);
-}
-
-std::string StreamDecoder::push(std::int32_t id) {
-  if (tokenizer_.is_special(id)) return {};
-  pending_ += tokenizer_.token_bytes(id);
-  const std::size_t held = incomplete_utf8_tail(pending_);
-  std::string ready = replace_invalid_utf8(std::string_view(pending_).substr(0, pending_.size() - held));
-  pending_.erase(0, pending_.size() - held);
-  return ready;
-}
-
-std::string StreamDecoder::finish() {
-  std::string rest = replace_invalid_utf8(pending_);
-  pending_.clear();
-  return rest;
 }
 
 }  // namespace grpo

@@ -11,6 +11,14 @@
 
 namespace grpo {
 
+/// How far the text of a token depends on its neighbours; StreamDecoder goes by it.
+enum class TokenFlow {
+  bytes,     ///< not at all: the text of a list is the tokens' bytes, one behind the other
+  text,      ///< only on whether anything is before it
+  byte_run,  ///< one byte of a run that is text or not as a whole: known when the run has ended
+  whole      ///< on all of them: known at the end
+};
+
 /// Immutable after construction. thread: all const members may be called from many threads at once.
 class Tokenizer {
  public:
@@ -22,8 +30,9 @@ class Tokenizer {
   /// Text of `ids`; special tokens are left out if asked. Bytes that are no valid UTF-8 become U+FFFD.
   /// throws: Error{contract} for an id outside the vocabulary
   [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const = 0;
-  /// Raw bytes of one token (for streaming; may be part of a character).
+  /// Raw bytes of one token amid others (may be part of a character).
   [[nodiscard]] virtual std::string token_bytes(std::int32_t id) const = 0;
+  [[nodiscard]] virtual TokenFlow flow(std::int32_t /*id*/) const { return TokenFlow::bytes; }
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
   /// -1 if the token does not exist
   [[nodiscard]] virtual std::int32_t id_of(std::string_view token) const = 0;
@@ -32,11 +41,17 @@ class Tokenizer {
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> files() const = 0;
 };
 
+/// encode() of each text, in order, on `threads` threads; 0: as many as the machine has cores.
+/// throws: what encode() throws for the first text that fails
+std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
+                                                    int threads = 0);
+
 /// From a folder with tokenizer.json, from that file itself, or from the metadata of a GGUF file.
 /// throws: Error{data} naming file and reason; an unsupported tokenizer type is named
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model);
 
-/// Turns a stream of tokens into text, holding back bytes until they form whole characters.
+/// Turns a stream of tokens into text, holding back what the next token could still change: bytes until they form whole
+/// characters, a run of byte tokens until it ends. All that push() and finish() gave is decode() of all ids.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
@@ -46,8 +61,12 @@ class StreamDecoder {
   std::string finish();
 
  private:
+  std::string take_text();
+
   const Tokenizer& tokenizer_;
-  std::string pending_;
+  std::string pending_;                // TokenFlow::bytes: what is not a whole character yet
+  std::vector<std::int32_t> context_;  // else: tokens whose text is given already and shows that something is before
+  std::vector<std::int32_t> held_;     // behind them: tokens whose text is still to give
 };
 
 }  // namespace grpo

@@ -1,32 +1,34 @@
 #include "libgrpo/text/tokenizer_gguf.hpp"
 
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/format/gguf.hpp"
-#include "libgrpo/text/byte_level_bpe.hpp"
-#include "libgrpo/text/tokenizer_pipeline.hpp"
 #include "libgrpo/base/utf8.hpp"
+#include "libgrpo/format/gguf.hpp"
+#include "libgrpo/text/bpe_model.hpp"
+#include "libgrpo/text/score_merges.hpp"
+#include "libgrpo/text/tokenizer_fields.inl"
+#include "libgrpo/text/tokenizer_gguf_files.hpp"
+#include "libgrpo/text/tokenizer_pipeline.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 namespace grpo {
 namespace {
 
-using nlohmann::ordered_json;
-
+constexpr std::int64_t kNormalToken = 1;
+constexpr std::int64_t kUnknownToken = 2;
 constexpr std::int64_t kControlToken = 3;
 constexpr std::int64_t kUserToken = 4;
 
-/// What files() needs beyond the tokenizer itself.
-struct Extras {
-  std::string pipeline;  // JSON with normalizer and pre_tokenizer
-  bool ignore_merges = false;
-  bool add_bos = false;
-  std::optional<std::string> bos, eos, unknown, padding;
-  std::optional<std::string> chat_template;
-  std::optional<std::int64_t> context_length;
-};
+[[noreturn]] void refuse(const std::string& why) { throw Error(ErrorKind::data, why); }
+
+bool flag(const GgufFile& file, std::string_view key, bool otherwise) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) return otherwise;
+  const bool* value = std::get_if<bool>(&found->second);
+  if (value == nullptr) refuse(fmt::format("{} is not true or false", key));
+  return *value;
+}
 
 BpeModel::Merges read_merges(const std::vector<std::string>& rows) {
   BpeModel::Merges merges;
@@ -43,20 +45,24 @@ BpeModel::Merges read_merges(const std::vector<std::string>& rows) {
   return merges;
 }
 
-std::vector<AddedToken> read_added(const GgufFile& file, const std::vector<std::string>& tokens) {
-  std::vector<AddedToken> added;
-  if (!file.has("tokenizer.ggml.token_type")) return added;
+std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t tokens) {
+  if (!file.has("tokenizer.ggml.token_type")) return std::vector<std::int64_t>(tokens, kNormalToken);
   const std::vector<std::int64_t>& types = file.integers("tokenizer.ggml.token_type");
-  if (types.size() != tokens.size()) {
-    throw Error(ErrorKind::data,
-                fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", types.size(), tokens.size()));
-  }
+  if (types.size() != tokens)
+    refuse(fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", types.size(), tokens));
+  return types;
+}
+
+std::vector<AddedToken> read_added(const std::vector<std::int64_t>& types, const std::vector<std::string>& tokens,
+                                   bool unknown_too) {
+  std::vector<AddedToken> added;
   for (std::size_t id = 0; id < types.size(); ++id) {
-    if (types[id] != kControlToken && types[id] != kUserToken) continue;
+    const bool special = types[id] == kControlToken || (unknown_too && types[id] == kUnknownToken);
+    if (!special && types[id] != kUserToken) continue;
     AddedToken token;
     token.id = static_cast<std::int32_t>(id);
     token.content = tokens[id];
-    token.special = types[id] == kControlToken;
+    token.special = special;
     added.push_back(std::move(token));
   }
   return added;
@@ -72,102 +78,89 @@ std::optional<std::string> named_token(const GgufFile& file, std::string_view ke
   return tokens[static_cast<std::size_t>(id)];
 }
 
-Extras read_extras(const GgufFile& file, const std::vector<std::string>& tokens) {
-  Extras extras;
-  const std::string pre = file.has("tokenizer.ggml.pre") ? file.text("tokenizer.ggml.pre") : "default";
-  extras.pipeline = text_pipeline_of_gguf(pre, extras.ignore_merges);
-  if (extras.pipeline.empty()) {
-    throw Error(ErrorKind::data, fmt::format("tokenizer.ggml.pre is '{}', which is not known here; known: {}. "
-                                             "A Hugging Face folder with tokenizer.json says how text is cut: use that",
-                                             pre, known_gguf_pipelines()));
-  }
+void read_extras(const GgufFile& file, const std::vector<std::string>& tokens, bool adds_bos, GgufExtras& extras) {
   extras.bos = named_token(file, "tokenizer.ggml.bos_token_id", tokens);
   extras.eos = named_token(file, "tokenizer.ggml.eos_token_id", tokens);
   extras.unknown = named_token(file, "tokenizer.ggml.unknown_token_id", tokens);
   extras.padding = named_token(file, "tokenizer.ggml.padding_token_id", tokens);
   if (file.has("tokenizer.chat_template")) extras.chat_template = file.text("tokenizer.chat_template");
-  const auto bos_flag = file.metadata().find("tokenizer.ggml.add_bos_token");
-  if (bos_flag != file.metadata().end()) {
-    const bool* value = std::get_if<bool>(&bos_flag->second);
-    extras.add_bos = value != nullptr && *value && extras.bos.has_value();
-  }
+  extras.add_bos = flag(file, "tokenizer.ggml.add_bos_token", adds_bos) && extras.bos.has_value();
   if (file.has("general.architecture")) {
     const std::string key = file.text("general.architecture") + ".context_length";
     if (file.has(key)) extras.context_length = file.integer(key);
   }
-  return extras;
 }
 
-/// transformers puts the first token in front when asked for special tokens; encode() here never does.
-ordered_json post_processor(const Extras& extras, const ByteLevelBpe& tokenizer) {
-  if (!extras.add_bos) return nullptr;
-  const auto special = [&](int type) {
-    return ordered_json{{"SpecialToken", {{"id", *extras.bos}, {"type_id", type}}}};
-  };
-  const auto sequence = [](const char* name, int type) {
-    return ordered_json{{"Sequence", {{"id", name}, {"type_id", type}}}};
-  };
-  ordered_json out;
-  out["type"] = "TemplateProcessing";
-  out["single"] = ordered_json::array({special(0), sequence("A", 0)});
-  out["pair"] = ordered_json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)});
-  out["special_tokens"][*extras.bos] = {{"id", *extras.bos},
-                                        {"ids", ordered_json::array({tokenizer.id_of(*extras.bos)})},
-                                        {"tokens", ordered_json::array({*extras.bos})}};
-  return out;
-}
-
-std::string make_tokenizer_json(const Extras& extras, const ByteLevelBpe& tokenizer) {
-  const std::vector<std::string>& tokens = tokenizer.table().tokens();
-  const ordered_json pipeline = ordered_json::parse(extras.pipeline);
-  const ordered_json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  ordered_json root = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
-  root["added_tokens"] = ordered_json::array();
-  for (const AddedToken& token : tokenizer.added()) {
-    root["added_tokens"].push_back({{"id", token.id},
-                                    {"content", token.content},
-                                    {"single_word", token.single_word},
-                                    {"lstrip", token.lstrip},
-                                    {"rstrip", token.rstrip},
-                                    {"normalized", token.normalized},
-                                    {"special", token.special}});
+/// Byte-level BPE: merges are in the file, and a name says how text is cut.
+BpeModel::Options read_gpt2(const GgufFile& file, GgufExtras& extras) {
+  BpeModel::Options options;
+  options.byte_level = true;
+  const std::string pre = file.has("tokenizer.ggml.pre") ? file.text("tokenizer.ggml.pre") : "default";
+  extras.pipeline = text_pipeline_of_gguf(pre, options.ignore_merges);
+  if (extras.pipeline.empty()) {
+    refuse(fmt::format("tokenizer.ggml.pre is '{}', which is not known here; known: {}. "
+                       "A Hugging Face folder with tokenizer.json says how text is cut: use that",
+                       pre, known_gguf_pipelines()));
   }
-  root["normalizer"] = pipeline["normalizer"];
-  root["pre_tokenizer"] = pipeline["pre_tokenizer"];
-  root["post_processor"] = post_processor(extras, tokenizer);
-  root["decoder"] = byte_level;
-  // The vocabulary is written by hand: an ordered JSON object searches all its keys at each insertion.
-  std::string vocab;
+  return options;
+}
+
+/// SentencePiece's BPE: blanks are U+2581, characters without token are spelled in bytes, scores rank the merges.
+BpeModel::Options read_llama(const GgufFile& file, const TokenTable& table, GgufExtras& extras) {
+  if (flag(file, "tokenizer.ggml.remove_extra_whitespaces", false))
+    refuse("tokenizer.ggml.remove_extra_whitespaces is true, which is not supported for model 'llama'");
+  if (file.has("tokenizer.ggml.precompiled_charsmap"))
+    refuse("tokenizer.ggml.precompiled_charsmap is not supported for model 'llama'");
+  extras.pipeline = llama_pipeline(flag(file, "tokenizer.ggml.add_space_prefix", true));
+  BpeModel::Options options;
+  options.byte_fallback = true;
+  options.fuse_unknown = true;
+  options.unknown_id = extras.unknown ? table.find(*extras.unknown) : -1;
+  return options;
+}
+
+std::vector<double> read_scores(const GgufFile& file, std::size_t tokens) {
+  const auto found = file.metadata().find("tokenizer.ggml.scores");
+  const auto* scores = found == file.metadata().end() ? nullptr : std::get_if<std::vector<double>>(&found->second);
+  if (scores == nullptr) refuse("tokenizer.ggml.scores is missing or not a list of numbers");
+  if (scores->size() != tokens)
+    refuse(fmt::format("tokenizer.ggml.scores has {} entries for {} tokens", scores->size(), tokens));
+  return *scores;
+}
+
+std::unique_ptr<Tokenizer> read(const GgufFile& file) {
+  const std::string& kind = file.text("tokenizer.ggml.model");
+  if (kind != "gpt2" && kind != "llama") {
+    refuse(fmt::format("tokenizer.ggml.model is '{}': only byte-level BPE ('gpt2') and SentencePiece's BPE ('llama') are "
+                       "supported",
+                       kind));
+  }
+  const bool llama = kind == "llama";
+  const std::vector<std::string>& tokens = file.texts("tokenizer.ggml.tokens");
   for (std::size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].empty() || tokenizer.id_of(tokens[id]) != static_cast<std::int32_t>(id)) continue;
-    vocab += fmt::format("{}{}:{}", vocab.empty() ? "" : ",", ordered_json(tokens[id]).dump(), id);
+    if (!is_utf8(tokens[id])) refuse(fmt::format("tokenizer.ggml.tokens[{}] is not UTF-8", id));
   }
-  std::string merges;
-  for (const auto& [left, right] : tokenizer.model().merges()) {
-    merges +=
-        fmt::format("{}[{},{}]", merges.empty() ? "" : ",", ordered_json(tokens[static_cast<std::size_t>(left)]).dump(),
-                    ordered_json(tokens[static_cast<std::size_t>(right)]).dump());
+  TokenizerSpec spec;
+  spec.vocabulary = std::make_shared<const TokenTable>(tokens);
+  GgufExtras extras;
+  read_extras(file, tokens, llama, extras);
+  BpeModel::Options options = llama ? read_llama(file, *spec.vocabulary, extras) : read_gpt2(file, extras);
+  const std::vector<std::int64_t> types = read_types(file, tokens.size());
+  spec.added = read_added(types, tokens, llama);
+  if (llama) {
+    std::vector<bool> joins(tokens.size());
+    for (std::size_t id = 0; id < tokens.size(); ++id) joins[id] = types[id] == kNormalToken || types[id] == kUserToken;
+    const BpeModel::Merges merges = merges_of_scores(*spec.vocabulary, read_scores(file, tokens.size()), joins);
+    spec.model = std::make_unique<BpeModel>(spec.vocabulary, merges, std::move(options));
+  } else {
+    const BpeModel::Merges merges = read_merges(file.texts("tokenizer.ggml.merges"));
+    spec.model = std::make_unique<BpeModel>(spec.vocabulary, merges, std::move(options));
   }
-  const std::string head = root.dump();
-  return fmt::format(R"({},"model":{{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
-                     R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
-                     R"("vocab":{{{}}},"merges":[{}]}}}})",
-                     std::string_view(head).substr(0, head.size() - 1), extras.ignore_merges, vocab, merges);
-}
-
-std::string make_config(const Extras& extras) {
-  ordered_json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-  const auto put = [&](const char* key, const std::optional<std::string>& value) {
-    if (value) config[key] = *value;
-  };
-  put("bos_token", extras.bos);
-  put("eos_token", extras.eos);
-  put("unk_token", extras.unknown);
-  put("pad_token", extras.padding);
-  if (extras.context_length) config["model_max_length"] = *extras.context_length;
-  put("chat_template", extras.chat_template);
-  return config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  const auto pipeline = nlohmann::json::parse(extras.pipeline);
+  read_text_pipeline({pipeline}, !llama, spec);
+  return std::make_unique<TextTokenizer>(std::move(spec), [extras](const TextTokenizer& tokenizer) {
+    return gguf_tokenizer_files(extras, tokenizer);
+  });
 }
 
 }  // namespace
@@ -175,26 +168,7 @@ std::string make_config(const Extras& extras) {
 std::unique_ptr<Tokenizer> tokenizer_from_gguf(const std::filesystem::path& path) {
   const GgufFile file(path);
   try {
-    const std::string& kind = file.text("tokenizer.ggml.model");
-    if (kind != "gpt2") {
-      throw Error(ErrorKind::data,
-                  fmt::format("tokenizer.ggml.model is '{}': only byte-level BPE ('gpt2') is supported so far", kind));
-    }
-    BpeSpec spec;
-    spec.tokens = file.texts("tokenizer.ggml.tokens");
-    for (std::size_t id = 0; id < spec.tokens.size(); ++id) {
-      if (!is_utf8(spec.tokens[id]))
-        throw Error(ErrorKind::data, fmt::format("tokenizer.ggml.tokens[{}] is not UTF-8", id));
-    }
-    const Extras extras = read_extras(file, spec.tokens);
-    spec.added = read_added(file, spec.tokens);
-    spec.merges = read_merges(file.texts("tokenizer.ggml.merges"));
-    spec.options.ignore_merges = extras.ignore_merges;
-    read_text_pipeline(extras.pipeline, spec);
-    return std::make_unique<ByteLevelBpe>(std::move(spec), [extras](const ByteLevelBpe& tokenizer) {
-      return ByteLevelBpe::Files{{"tokenizer.json", make_tokenizer_json(extras, tokenizer)},
-                                 {"tokenizer_config.json", make_config(extras)}};
-    });
+    return read(file);
   } catch (const Error& error) {
     const std::string name = path.string();
     if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;  // GgufFile has named it already

@@ -1,10 +1,10 @@
-/// tokenizer.json of the `tokenizers` package -> Tokenizer, for models of type BPE over bytes.
+/// tokenizer.json of the `tokenizers` package -> Tokenizer. The parts known: tokenizer_models.hpp for "model",
+/// tokenizer_pipeline.hpp for the others.
 ///
-/// Not read: "post_processor" (encode adds nothing), "truncation" and "padding". Refused by name: Unigram, WordPiece,
-/// WordLevel, byte_fallback, dropout, subword prefixes and suffixes, decoders other than ByteLevel.
+/// Not read: "truncation" and "padding". "post_processor" is checked and left out (encode adds nothing).
 #pragma once
 
-#include "libgrpo/text/byte_level_bpe.hpp"
+#include "libgrpo/text/text_tokenizer.hpp"
 
 #include <memory>
 #include <string>
@@ -15,6 +15,6 @@ namespace grpo {
 /// `source` names the file in messages; `files` is what files() answers.
 /// throws: Error{data} with source, section and reason. cost: about 0.1 s per 50,000 tokens
 std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, const std::string& source,
-                                               ByteLevelBpe::Files files);
+                                               TextTokenizer::Files files);
 
 }  // namespace grpo

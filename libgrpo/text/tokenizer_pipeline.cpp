@@ -1,56 +1,68 @@
 #include "libgrpo/text/tokenizer_pipeline.hpp"
 
-#include "libgrpo/base/error.hpp"
-
-#include <fmt/format.h>
-#include <array>
-#include <nlohmann/json.hpp>
+#include "libgrpo/base/utf8.hpp"
+#include "libgrpo/text/tokenizer_fields.inl"
 
 namespace grpo {
 namespace {
 
-using nlohmann::json;
+using namespace fields;
 
-constexpr int kMaxDepth = 16;
-constexpr std::size_t kMaxSteps = 256;
-/// Digits asks Rust's char::is_numeric, which is at Unicode 17.
-constexpr std::string_view kDigit = R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])";
-
-[[noreturn]] void refuse(std::string_view section, const std::string& why) {
-  throw Error(ErrorKind::data, fmt::format("{}: {}", section, why));
+void read_bert(const json& node, Normalizer& normalizer) {
+  constexpr std::string_view kSection = "normalizer";
+  const bool lowercase = flag(node, "lowercase", true, kSection);
+  if (flag(node, "clean_text", true, kSection)) normalizer.add_clean_text();
+  if (flag(node, "handle_chinese_chars", true, kSection)) normalizer.add_space_chinese();
+  if (flag(node, "strip_accents", lowercase, kSection)) {
+    normalizer.add_form(NormalForm::nfd);
+    normalizer.add_drop_nonspacing();
+  }
+  if (lowercase) normalizer.add_lowercase();
 }
 
-const json& member(const json& object, const char* key, std::string_view section) {
-  const auto found = object.find(key);
-  if (found == object.end()) refuse(section, fmt::format("'{}' is missing", key));
-  return *found;
-}
-
-bool flag(const json& object, const char* key, bool otherwise, std::string_view section) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return otherwise;
-  if (!found->is_boolean()) refuse(section, fmt::format("'{}' is {}, not true or false", key, found->dump()));
-  return found->get<bool>();
-}
-
-const std::string& text(const json& object, const char* key, std::string_view section) {
-  const json& value = member(object, key, section);
-  if (!value.is_string()) refuse(section, fmt::format("'{}' is not a string", key));
-  return value.get_ref<const std::string&>();
-}
-
-const json& list(const json& object, const char* key, std::string_view section) {
-  const json& value = member(object, key, section);
-  if (!value.is_array()) refuse(section, fmt::format("'{}' is not a list", key));
-  return value;
-}
-
-/// {"String": s} or {"Regex": s}
-SplitPattern read_pattern(const json& object, std::string_view section) {
-  const json& pattern = member(object, "pattern", section);
-  if (pattern.is_object() && pattern.contains("Regex")) return SplitPattern(text(pattern, "Regex", section));
-  if (pattern.is_object() && pattern.contains("String")) return SplitPattern(text(pattern, "String", section), true);
-  refuse(section, "'pattern' has neither 'Regex' nor 'String'");
+void read_normalizer(const json& node, int depth, Normalizer& normalizer) {
+  constexpr std::string_view kSection = "normalizer";
+  check_node(node, depth, kSection);
+  const std::string& type = text(node, "type", kSection);
+  if (type == "Sequence") {
+    for (const json& part : list(node, "normalizers", kSection)) read_normalizer(part, depth + 1, normalizer);
+  } else if (type == "NFC") {
+    normalizer.add_form(NormalForm::nfc);
+  } else if (type == "NFD") {
+    normalizer.add_form(NormalForm::nfd);
+  } else if (type == "NFKC") {
+    normalizer.add_form(NormalForm::nfkc);
+  } else if (type == "NFKD") {
+    normalizer.add_form(NormalForm::nfkd);
+  } else if (type == "Lowercase") {
+    normalizer.add_lowercase();
+  } else if (type == "StripAccents") {
+    normalizer.add_strip_accents();
+  } else if (type == "Strip") {
+    normalizer.add_strip(flag(node, "strip_left", true, kSection), flag(node, "strip_right", true, kSection));
+  } else if (type == "Nmt") {
+    normalizer.add_nmt();
+  } else if (type == "Prepend") {
+    normalizer.add_prepend(text(node, "prepend", kSection));
+  } else if (type == "Replace") {
+    const std::string* plain = plain_pattern(node, kSection);
+    if (plain != nullptr && !plain->empty()) {
+      normalizer.add_replace(*plain, text(node, "content", kSection));
+    } else {
+      normalizer.add_replace(read_pattern(node, kSection), text(node, "content", kSection));
+    }
+  } else if (type == "ByteLevel") {
+    normalizer.add_byte_level();
+  } else if (type == "BertNormalizer") {
+    read_bert(node, normalizer);
+  } else if (type == "Precompiled") {
+    normalizer.add_precompiled(PrecompiledMap(decode_base64(text(node, "precompiled_charsmap", kSection))));
+  } else {
+    refuse(kSection, fmt::format("'{}' is not supported; known: BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, "
+                                 "NFKD, Nmt, Precompiled, Prepend, Replace, Strip, StripAccents, Sequence",
+                                 type));
+  }
+  if (normalizer.size() > kMaxSteps) refuse(kSection, fmt::format("more than {} steps", kMaxSteps));
 }
 
 SplitBehavior read_behavior(const std::string& name, std::string_view section) {
@@ -62,138 +74,160 @@ SplitBehavior read_behavior(const std::string& name, std::string_view section) {
   refuse(section, fmt::format("unknown behavior '{}'", name));
 }
 
-void add_step(BpeSpec& spec, SplitStep step, std::string_view section) {
-  if (spec.steps.size() == kMaxSteps) refuse(section, fmt::format("more than {} steps", kMaxSteps));
-  spec.steps.push_back(std::move(step));
+/// Files of old versions say add_prefix_space instead; both must agree.
+PreTokenizer::Prepend read_prepend(const json& node, std::string_view section) {
+  const std::string scheme = is_set(node, "prepend_scheme") ? text(node, "prepend_scheme", section) : "always";
+  if (!flag(node, "add_prefix_space", true, section) && scheme != "never") {
+    refuse(section, fmt::format("Metaspace: add_prefix_space is false, but prepend_scheme is '{}'", scheme));
+  }
+  if (scheme == "always") return PreTokenizer::Prepend::always;
+  if (scheme == "first") return PreTokenizer::Prepend::first;
+  if (scheme == "never") return PreTokenizer::Prepend::never;
+  refuse(section, fmt::format("Metaspace: unknown prepend_scheme '{}'; known: always, first, never", scheme));
 }
 
-SplitStep step_of(SplitPattern pattern) {
-  SplitStep step;
-  step.pattern.push_back(std::move(pattern));
-  return step;
-}
+class PreTokenizerReader {
+ public:
+  PreTokenizerReader(TokenizerSpec& spec, bool raw_bytes) : spec_(spec), out_(spec.pre_tokenizer), raw_bytes_(raw_bytes) {}
 
-void read_pre_tokenizer(const json& node, int depth, bool& byte_level, BpeSpec& spec) {
-  constexpr std::string_view kSection = "pre_tokenizer";
-  if (!node.is_object()) refuse(kSection, "not an object");
-  if (depth > kMaxDepth) refuse(kSection, fmt::format("nested deeper than {}", kMaxDepth));
+  void read(const json& node, int depth, bool last) {
+    check_node(node, depth, kSection);
+    const std::string& type = text(node, "type", kSection);
+    if (type == "Sequence") {
+      const json& parts = list(node, "pretokenizers", kSection);
+      for (std::size_t i = 0; i < parts.size(); ++i) read(parts[i], depth + 1, last && i + 1 == parts.size());
+    } else if (type == "ByteLevel") {
+      read_byte_level(node, last);
+    } else if (type == "Metaspace") {
+      read_metaspace(node);
+    } else if (type == "Split") {
+      out_.add_pattern(read_pattern(node, kSection), read_behavior(text(node, "behavior", kSection), kSection),
+                       flag(node, "invert", false, kSection));
+    } else {
+      read_class(type, node);
+    }
+    if (out_.size() > kMaxSteps) refuse(kSection, fmt::format("more than {} steps", kMaxSteps));
+  }
+  [[nodiscard]] bool raw() const noexcept { return raw_; }
+
+ private:
+  static constexpr std::string_view kSection = "pre_tokenizer";
+
+  void read_byte_level(const json& node, bool last) {
+    if (flag(node, "add_prefix_space", true, kSection)) out_.add_prefix_space();
+    if (flag(node, "use_regex", true, kSection))
+      out_.add_pattern(SplitPattern(std::string(kGpt2Pattern)), SplitBehavior::isolated, false);
+    raw_ = raw_bytes_ && last;
+    if (!raw_) out_.add_byte_level();
+  }
+
+  void read_metaspace(const json& node) {
+    const PreTokenizer::Prepend prepend = read_prepend(node, kSection);
+    // Where the first piece begins in the original text is not followed through both kinds of changes.
+    if (prepend == PreTokenizer::Prepend::first && out_.size() > 0 && !spec_.normalizer.empty())
+      refuse(kSection, "Metaspace with prepend_scheme 'first' behind another pre-tokenizer and a normalizer is not "
+                       "supported");
+    out_.add_metaspace(character(node, "replacement", kSection), prepend, flag(node, "split", true, kSection));
+  }
+
+  void read_class(const std::string& type, const json& node) {
+    using Class = PreTokenizer::Class;
+    if (type == "Digits") {
+      const bool individual = flag(node, "individual_digits", false, kSection);
+      out_.add_class(Class::digit, individual ? SplitBehavior::isolated : SplitBehavior::contiguous);
+    } else if (type == "Punctuation") {
+      const std::string behavior = is_set(node, "behavior") ? text(node, "behavior", kSection) : "Isolated";
+      out_.add_class(Class::punctuation, read_behavior(behavior, kSection));
+    } else if (type == "Whitespace") {
+      out_.add_words();
+    } else if (type == "WhitespaceSplit") {
+      out_.add_class(Class::whitespace, SplitBehavior::removed);
+    } else if (type == "BertPreTokenizer") {
+      out_.add_class(Class::whitespace, SplitBehavior::removed);
+      out_.add_class(Class::punctuation, SplitBehavior::isolated);
+    } else if (type == "CharDelimiterSplit") {
+      out_.add_class(Class::delimiter, SplitBehavior::removed,
+                     utf8_step(character(node, "delimiter", kSection), 0).code_point);
+    } else {
+      refuse(kSection, fmt::format("'{}' is not supported; known: BertPreTokenizer, ByteLevel, CharDelimiterSplit, "
+                                   "Digits, Metaspace, Punctuation, Split, Whitespace, WhitespaceSplit, Sequence",
+                                   type));
+    }
+  }
+
+  TokenizerSpec& spec_;
+  PreTokenizer& out_;
+  bool raw_bytes_;
+  bool raw_ = false;
+};
+
+void read_decoder(const json& node, int depth, TokenDecoder& decoder) {
+  constexpr std::string_view kSection = "decoder";
+  check_node(node, depth, kSection);
   const std::string& type = text(node, "type", kSection);
   if (type == "Sequence") {
-    for (const json& part : list(node, "pretokenizers", kSection))
-      read_pre_tokenizer(part, depth + 1, byte_level, spec);
-    return;
-  }
-  if (byte_level) refuse(kSection, fmt::format("'{}' after ByteLevel is not supported", type));
-  if (type == "ByteLevel") {
-    SplitStep step;
-    if (flag(node, "use_regex", true, kSection)) step = step_of(SplitPattern(std::string(kGpt2Pattern)));
-    step.add_prefix_space = flag(node, "add_prefix_space", true, kSection);
-    if (step.add_prefix_space || !step.pattern.empty()) add_step(spec, std::move(step), kSection);
-    byte_level = true;
-  } else if (type == "Split") {
-    SplitStep step = step_of(read_pattern(node, kSection));
-    step.behavior = read_behavior(text(node, "behavior", kSection), kSection);
-    step.invert = flag(node, "invert", false, kSection);
-    add_step(spec, std::move(step), kSection);
-  } else if (type == "Digits") {
-    const bool individual = flag(node, "individual_digits", false, kSection);
-    add_step(spec, step_of(SplitPattern(std::string(kDigit) + (individual ? "" : "+"))), kSection);
-  } else {
-    refuse(kSection, fmt::format("'{}' is not supported; known: ByteLevel, Digits, Split, Sequence", type));
-  }
-}
-
-void read_normalizer(const json& node, int depth, Normalizer& normalizer) {
-  constexpr std::string_view kSection = "normalizer";
-  if (!node.is_object()) refuse(kSection, "not an object");
-  if (depth > kMaxDepth) refuse(kSection, fmt::format("nested deeper than {}", kMaxDepth));
-  const std::string& type = text(node, "type", kSection);
-  if (type == "Sequence") {
-    const json& parts = list(node, "normalizers", kSection);
-    if (parts.size() > kMaxSteps) refuse(kSection, fmt::format("more than {} steps", kMaxSteps));
-    for (const json& part : parts) read_normalizer(part, depth + 1, normalizer);
-  } else if (type == "NFC") {
-    normalizer.add_nfc();
-  } else if (type == "Prepend") {
-    normalizer.add_prepend(text(node, "prepend", kSection));
+    for (const json& part : list(node, "decoders", kSection)) read_decoder(part, depth + 1, decoder);
+  } else if (type == "ByteLevel") {
+    decoder.add_byte_level();
+  } else if (type == "ByteFallback") {
+    decoder.add_byte_fallback();
+  } else if (type == "Fuse") {
+    decoder.add_fuse();
+  } else if (type == "Strip") {
+    decoder.add_strip(character(node, "content", kSection), count(node, "start", kSection), count(node, "stop", kSection));
   } else if (type == "Replace") {
-    normalizer.add_replace(read_pattern(node, kSection), text(node, "content", kSection));
+    const std::string* plain = plain_pattern(node, kSection);
+    if (plain != nullptr && plain->empty()) refuse(kSection, "Replace of an empty string is not supported");
+    if (plain != nullptr) {
+      decoder.add_replace(*plain, text(node, "content", kSection));
+    } else {
+      decoder.add_replace(read_pattern(node, kSection), text(node, "content", kSection));
+    }
+  } else if (type == "Metaspace") {
+    decoder.add_metaspace(character(node, "replacement", kSection),
+                          read_prepend(node, kSection) != PreTokenizer::Prepend::never);
+  } else if (type == "WordPiece") {
+    decoder.add_word_piece(is_set(node, "prefix") ? text(node, "prefix", kSection) : "##",
+                           flag(node, "cleanup", true, kSection));
+  } else if (type == "BPEDecoder") {
+    const std::string suffix = is_set(node, "suffix") ? text(node, "suffix", kSection) : "</w>";
+    if (suffix.empty()) refuse(kSection, "BPEDecoder with an empty suffix is not supported");
+    decoder.add_bpe(suffix);
   } else {
-    refuse(kSection, fmt::format("'{}' is not supported; known: NFC, Prepend, Replace, Sequence", type));
+    refuse(kSection, fmt::format("'{}' is not supported; known: BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, "
+                                 "Replace, Strip, WordPiece, Sequence",
+                                 type));
   }
+  if (decoder.size() > kMaxSteps) refuse(kSection, fmt::format("more than {} steps", kMaxSteps));
 }
 
-constexpr std::string_view kByteLevelGpt2 =
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
-constexpr std::string_view kByteLevelOnly =
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
-constexpr std::string_view kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-enum class Pipeline { gpt2, smollm, llama3, qwen2 };
-struct PipelineName {
-  std::string_view name;
-  Pipeline pipeline;
-};
-constexpr std::array kPipelines = {
-    PipelineName{"default", Pipeline::gpt2},
-    PipelineName{"gpt-2", Pipeline::gpt2},
-    PipelineName{"gpt2", Pipeline::gpt2},
-    PipelineName{"smollm", Pipeline::smollm},
-    PipelineName{"llama-bpe", Pipeline::llama3},
-    PipelineName{"llama3", Pipeline::llama3},
-    PipelineName{"llama-v3", Pipeline::llama3},
-    PipelineName{"qwen2", Pipeline::qwen2},
-    PipelineName{"deepseek-r1-qwen", Pipeline::qwen2},
-};
-
-std::string sequence(const std::string& first, std::string_view last) {
-  return fmt::format(R"({{"type":"Sequence","pretokenizers":[{},{}]}})", first, last);
-}
-
-std::string split_regex(std::string_view pattern) {
-  return fmt::format(R"({{"type":"Split","pattern":{{"Regex":{}}},"behavior":"Isolated","invert":false}})",
-                     json(std::string(pattern)).dump());
+void check_post_processor(const json& node, int depth) {
+  constexpr std::string_view kSection = "post_processor";
+  check_node(node, depth, kSection);
+  const std::string& type = text(node, "type", kSection);
+  if (type == "Sequence") {
+    for (const json& part : list(node, "processors", kSection)) check_post_processor(part, depth + 1);
+  } else if (type != "TemplateProcessing" && type != "ByteLevel" && type != "RobertaProcessing" &&
+             type != "BertProcessing") {
+    refuse(kSection, fmt::format("'{}' is not supported; known: BertProcessing, ByteLevel, RobertaProcessing, "
+                                 "TemplateProcessing, Sequence",
+                                 type));
+  }
 }
 
 }  // namespace
 
-void read_text_pipeline(std::string_view source, BpeSpec& spec) {
-  const json root = json::parse(source, nullptr, false);
-  if (!root.is_object()) refuse("tokenizer.json", "not a JSON object");
-  const auto normalizer = root.find("normalizer");
-  if (normalizer != root.end() && !normalizer->is_null()) read_normalizer(*normalizer, 0, spec.normalizer);
-  const auto pre_tokenizer = root.find("pre_tokenizer");
-  bool byte_level = false;
-  if (pre_tokenizer != root.end() && !pre_tokenizer->is_null()) read_pre_tokenizer(*pre_tokenizer, 0, byte_level, spec);
-  if (!byte_level) refuse("pre_tokenizer", "no ByteLevel in it; only byte-level BPE is supported so far");
-}
-
-std::string text_pipeline_of_gguf(std::string_view pre, bool& ignore_merges) {
-  for (const PipelineName& known : kPipelines) {
-    if (known.name != pre) continue;
-    std::string_view normalizer = "null";
-    std::string pre_tokenizer(kByteLevelGpt2);
-    ignore_merges = known.pipeline == Pipeline::llama3;
-    if (known.pipeline == Pipeline::smollm) {
-      pre_tokenizer = sequence(R"({"type":"Digits","individual_digits":true})", kByteLevelGpt2);
-    } else if (known.pipeline == Pipeline::llama3) {
-      pre_tokenizer = sequence(split_regex(kLlama3Pattern), kByteLevelOnly);
-    } else if (known.pipeline == Pipeline::qwen2) {
-      pre_tokenizer = sequence(split_regex(kQwen2Pattern), kByteLevelOnly);
-      normalizer = R"({"type":"NFC"})";
-    }
-    return fmt::format(R"({{"normalizer":{},"pre_tokenizer":{}}})", normalizer, pre_tokenizer);
-  }
-  return {};
-}
-
-std::string known_gguf_pipelines() {
-  std::string names;
-  for (const PipelineName& known : kPipelines) names += fmt::format("{}{}", names.empty() ? "" : ", ", known.name);
-  return names;
+bool read_text_pipeline(const Node& whole, bool raw_bytes, TokenizerSpec& spec) {
+  const json& root = whole.value;
+  const auto section = [&](const char* key, auto&& read) {
+    if (is_set(root, key)) read(root[key]);
+  };
+  PreTokenizerReader reader(spec, raw_bytes);
+  section("normalizer", [&](const json& node) { read_normalizer(node, 0, spec.normalizer); });
+  section("pre_tokenizer", [&](const json& node) { reader.read(node, 0, true); });
+  section("decoder", [&](const json& node) { read_decoder(node, 0, spec.decoder); });
+  section("post_processor", [&](const json& node) { check_post_processor(node, 0); });
+  return reader.raw();
 }
 
 }  // namespace grpo

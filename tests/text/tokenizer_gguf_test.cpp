@@ -4,6 +4,7 @@
 #include "libgrpo/base/error.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@ using nlohmann::json;
 
 constexpr std::uint32_t kU32 = 4;
 constexpr std::uint32_t kI32 = 5;
+constexpr std::uint32_t kF32 = 6;
 constexpr std::uint32_t kBool = 7;
 constexpr std::uint32_t kString = 8;
 constexpr std::uint32_t kArray = 9;
@@ -32,6 +34,10 @@ class GgufWriter {
   void numbers(const std::string& key, const std::vector<std::int32_t>& values) {
     begin(key, kArray), put(kI32), put(std::uint64_t{values.size()});
     for (const std::int32_t value : values) put(value);
+  }
+  void reals(const std::string& key, const std::vector<float>& values) {
+    begin(key, kArray), put(kF32), put(std::uint64_t{values.size()});
+    for (const float value : values) put(value);
   }
   void save(const std::filesystem::path& path) {
     const std::string body = std::move(body_);
@@ -65,6 +71,14 @@ class TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   const std::filesystem::path path;
 };
+
+std::string from_hex(const json& hex) {
+  const auto& digits = hex.get_ref<const std::string&>();
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); i += 2)
+    text += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  return text;
+}
 
 json family(const std::string& name) { return json::parse(std::ifstream("tests/oracle/bpe_" + name + ".json")); }
 
@@ -113,10 +127,7 @@ TEST_CASE("each pre-tokenizer name cuts like its tokenizer.json", "[tokenizer][g
     const auto tokenizer = grpo::load_tokenizer(file.path);
     const auto expected = grpo::load_tokenizer("tests/oracle/bpe_" + name + ".json");
     for (const json& hex : oracle["torture"]) {
-      const auto& digits = hex.get_ref<const std::string&>();
-      std::string text;
-      for (std::size_t i = 0; i < digits.size(); i += 2)
-        text += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+      const std::string text = from_hex(hex);
       CHECK(tokenizer->encode(text) == expected->encode(text));
     }
     const auto files = tokenizer->files();
@@ -156,6 +167,100 @@ TEST_CASE("user-defined tokens are found in text and are not special", "[tokeniz
   CHECK_FALSE(tokenizer->is_special(id));
 }
 
+namespace {
+
+/// Digest of tokens_oracle.py.
+std::string digest(const std::vector<std::int32_t>& ids) {
+  std::uint64_t value = 0xCBF29CE484222325ULL;
+  const auto add = [&](std::uint32_t number) {
+    for (int shift = 0; shift < 32; shift += 8) value = (value ^ ((number >> shift) & 0xFF)) * 0x100000001B3ULL;
+  };
+  add(static_cast<std::uint32_t>(ids.size()));
+  for (const std::int32_t id : ids) add(static_cast<std::uint32_t>(id));
+  std::string out(16, '0');
+  for (std::size_t i = 0; i < 16; ++i) out[i] = "0123456789abcdef"[(value >> (60 - 4 * i)) & 15];
+  return out;
+}
+
+const json& scored() {
+  static const json kOracle = json::parse(std::ifstream("tests/oracle/tokens_kinds.json"))["scored"];
+  return kOracle;
+}
+
+/// Tokens, scores and types of a SentencePiece vocabulary: <unk>, <s>, </s>, 256 bytes, then words.
+GgufWriter llama_writer(std::vector<float> scores) {
+  GgufWriter writer;
+  const auto tokens = scored()["tokens"].get<std::vector<std::string>>();
+  std::vector<std::int32_t> types(tokens.size(), 1);
+  types[0] = 2;
+  types[1] = types[2] = 3;
+  for (std::size_t id = 3; id < 259; ++id) types[id] = 6;
+  writer.text("tokenizer.ggml.model", "llama");
+  writer.texts("tokenizer.ggml.tokens", tokens);
+  writer.reals("tokenizer.ggml.scores", scores);
+  writer.numbers("tokenizer.ggml.token_type", types);
+  writer.number("tokenizer.ggml.unknown_token_id", 0);
+  writer.number("tokenizer.ggml.bos_token_id", 1);
+  return writer;
+}
+
+}  // namespace
+
+TEST_CASE("a llama vocabulary is merged by score, as SentencePiece does", "[tokenizer][gguf][oracle]") {
+  const TemporaryFile file("llama.gguf");
+  llama_writer(scored()["scores"].get<std::vector<float>>()).save(file.path);
+  const auto tokenizer = grpo::load_tokenizer(file.path);
+  const TemporaryFile written("tokenizer.json");
+  std::ofstream(written.path, std::ios::binary) << tokenizer->files().front().second;
+  const auto again = grpo::load_tokenizer(written.path);
+  REQUIRE(scored()["texts"].size() > 1000);
+  for (std::size_t i = 0; i < scored()["texts"].size(); ++i) {
+    const std::string text = from_hex(scored()["texts"][i]);
+    const auto ids = tokenizer->encode(text);
+    INFO("text " << i << ": " << text);
+    CHECK(digest(ids) == scored()["ids"][i].get<std::string>());
+    CHECK(again->encode(text) == ids);
+    if (text.find("\u2581") == std::string::npos) CHECK(tokenizer->decode(ids) == text);
+    CHECK(again->decode(ids) == tokenizer->decode(ids));
+  }
+  CHECK(tokenizer->is_special(0));
+  CHECK(tokenizer->is_special(2));
+  CHECK_FALSE(tokenizer->is_special(3));
+  CHECK(tokenizer->token_bytes(3 + 0xE6) == "\xE6");
+  CHECK(json::parse(tokenizer->files().front().second)["post_processor"]["single"][0]["SpecialToken"]["id"] == "<s>");
+}
+
+TEST_CASE("a llama vocabulary without the blank in front", "[tokenizer][gguf]") {
+  const TemporaryFile file("llama.gguf");
+  GgufWriter writer = llama_writer(scored()["scores"].get<std::vector<float>>());
+  writer.flag("tokenizer.ggml.add_space_prefix", false);
+  writer.save(file.path);
+  const auto tokenizer = grpo::load_tokenizer(file.path);
+  CHECK(tokenizer->decode(tokenizer->encode(" a b")) == " a b");
+  CHECK(tokenizer->decode(tokenizer->encode("a b")) == "a b");
+}
+
+TEST_CASE("llama vocabularies that cannot be read are refused by name", "[tokenizer][gguf]") {
+  const auto good = scored()["scores"].get<std::vector<float>>();
+  const auto refused = [&](GgufWriter writer, const std::string& why) {
+    const TemporaryFile file("refused.gguf");
+    writer.save(file.path);
+    CHECK_THROWS_WITH(grpo::load_tokenizer(file.path), Catch::Contains("refused.gguf") && Catch::Contains(why));
+  };
+  std::vector<float> bad = good;
+  bad[300] = std::nanf("");
+  refused(llama_writer(bad), "score of token 300");
+  bad = good;
+  bad.pop_back();
+  refused(llama_writer(bad), "tokenizer.ggml.scores has");
+  GgufWriter extra = llama_writer(good);
+  extra.flag("tokenizer.ggml.remove_extra_whitespaces", true);
+  refused(extra, "remove_extra_whitespaces");
+  extra = llama_writer(good);
+  extra.text("tokenizer.ggml.add_space_prefix", "yes");
+  refused(extra, "add_space_prefix is not true or false");
+}
+
 TEST_CASE("GGUF tokenizers that cannot be read are refused by name", "[tokenizer][gguf]") {
   const Parts good = parts_of(family("gpt2"));
   const auto refused = [&](GgufWriter writer, const std::string& why) {
@@ -167,8 +272,8 @@ TEST_CASE("GGUF tokenizers that cannot be read are refused by name", "[tokenizer
   refused(writer_of(good, "klingon"), "'klingon'");
   refused(writer_of(good, "klingon"), "known: default, gpt-2");
   GgufWriter unigram;
-  unigram.text("tokenizer.ggml.model", "llama");
-  refused(unigram, "'llama'");
+  unigram.text("tokenizer.ggml.model", "t5");
+  refused(unigram, "'t5'");
   refused(GgufWriter(), "tokenizer.ggml.model");
   Parts bad = good;
   bad.types.pop_back();
