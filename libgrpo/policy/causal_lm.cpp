@@ -16,64 +16,124 @@ namespace {
 
 using std::int64_t;
 
-at::Tensor frequencies(const ModelConfig& c) {
-  const auto exponents = at::arange(0, c.head_dim, 2, at::kLong).to(at::kFloat) / static_cast<double>(c.head_dim);
-  return 1.0 / at::pow(c.rope_theta, exponents);
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
+}
+
+at::Tensor scaled(const at::Tensor& x, double factor) { return factor == 1.0 ? x : x * factor; }
+
+/// The identity where the family has no such norm.
+at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const ModelConfig& c) {
+  if (!weight.defined()) return x;
+  return rms_norm(x, c.norm_offset == 0.0 ? weight : weight + c.norm_offset, c.rms_norm_eps);
+}
+
+/// cos and sin of every row's angles. shape: [L, rotary_dim / 2]
+struct Angles {
+  at::Tensor cos, sin;
+  Angles(const Rope& rope, const at::Tensor& positions) {
+    const auto angles = positions.to(at::kFloat).unsqueeze(1) * rope.inverse_frequencies;
+    cos = scaled(angles.cos(), rope.attention_factor);
+    sin = scaled(angles.sin(), rope.attention_factor);
+  }
+};
+
+/// q or k of one layer from its columns of the fused product: norm, then rotation. shape: [L, H * head_dim] -> [L, H, head_dim]
+at::Tensor heads(const at::Tensor& columns, const at::Tensor& norm_weight, const Angles* angles, const ModelConfig& c) {
+  const std::int64_t rows = columns.size(0), count = columns.size(1) / c.head_dim;
+  at::Tensor x = columns;
+  if (norm_weight.defined()) x = norm(columns.reshape({-1, norm_weight.size(0)}), norm_weight, c);
+  x = x.view({rows, count, c.head_dim});
+  return angles != nullptr ? rotary(x, angles->cos, angles->sin) : x;
 }
 
 }  // namespace
 
 CausalLm::CausalLm(ModelConfig config, Weights weights)
-    : config_(std::move(config)), weights_(std::move(weights)), inverse_frequencies_(frequencies(config_)) {}
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      rope_(make_rope(config_)),
+      local_rope_(config_.rope_local_theta > 0.0 ? make_rope(config_, true) : rope_) {}
 
 std::unique_ptr<CausalLm> CausalLm::load(const std::filesystem::path& model) {
   const ModelConfig config = read_model_config(model);
   return std::make_unique<CausalLm>(config, load_weights(model, config));
 }
 
-double CausalLm::attention_scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
+AttentionRule CausalLm::attention_rule(int64_t layer) const {
+  const ModelConfig& c = config_;
+  const double scale = c.attention_multiplier > 0.0 ? c.attention_multiplier : 1.0 / std::sqrt(static_cast<double>(c.head_dim));
+  return {scale, c.layer(layer).sliding ? c.sliding_window : 0, c.attention_softcap};
+}
 
-at::Tensor TreeAttend::operator()(int64_t /*layer*/, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  return tree_attention(q, k, v, tree_, scale_);
+at::Tensor TreeAttend::operator()(int64_t /*layer*/, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
+                                  const at::Tensor& v) {
+  return tree_attention(q, k, v, tree_, rule);
 }
 
 at::Tensor CausalLm::hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const {
   const ModelConfig& c = config_;
   GRPO_CHECK(ids.numel() > 0 && ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < c.vocab_size,
              "token ids lie inside the vocabulary");
+  if (const int64_t limit = rope_limit(c); limit > 0 && positions.max().item<int64_t>() >= limit)
+    throw Error(ErrorKind::data, "position " + std::to_string(positions.max().item<int64_t>()) + " is beyond the " +
+                                     std::to_string(limit) + " tokens that rope_type \"" + c.rope_scaling.type +
+                                     "\" is supported for; make prompts or completions shorter");
   const int64_t rows = ids.size(0), q_width = c.num_heads * c.head_dim, kv_width = c.num_kv_heads * c.head_dim;
-  const auto angles = positions.to(at::kFloat).unsqueeze(1) * inverse_frequencies_;
-  const auto cos = angles.cos(), sin = angles.sin();
-  auto x = at::embedding(weights_.embed, ids);
+  const Angles angles(rope_, positions);
+  const Angles local = c.rope_local_theta > 0.0 ? Angles(local_rope_, positions) : angles;
+  auto x = scaled(at::embedding(weights_.embed, ids), c.embedding_multiplier);
   for (int64_t i = 0; i < c.num_layers; ++i) {
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(i)];
-    const auto qkv = at::linear(rms_norm(x, w.input_norm, c.rms_norm_eps), w.qkv);
-    const auto q = rotary(qkv.narrow(1, 0, q_width).view({rows, c.num_heads, c.head_dim}), cos, sin);
-    const auto k = rotary(qkv.narrow(1, q_width, kv_width).view({rows, c.num_kv_heads, c.head_dim}), cos, sin);
+    const LayerKind kind = c.layer(i);
+    const Angles* turn = !kind.rotates ? nullptr : kind.sliding ? &local : &angles;
+    const auto qkv = linear(norm(x, w.input_norm, c), w.qkv, w.qkv_bias);
+    const auto q = heads(qkv.narrow(1, 0, q_width), w.q_norm, turn, c);
+    const auto k = heads(qkv.narrow(1, q_width, kv_width), w.k_norm, turn, c);
     const auto v = qkv.narrow(1, q_width + kv_width, kv_width).view({rows, c.num_kv_heads, c.head_dim});
-    x = x + at::linear(attend(i, q, k, v).reshape({rows, q_width}), w.o);
-    x = x + at::linear(swiglu(at::linear(rms_norm(x, w.post_attention_norm, c.rms_norm_eps), w.gate_up)), w.down);
+    const auto attended = linear(attend(i, attention_rule(i), q, k, v).reshape({rows, q_width}), w.o, w.o_bias);
+    x = x + scaled(norm(attended, w.attention_output_norm, c), c.residual_multiplier);
+    const auto gate_up = linear(norm(x, w.post_attention_norm, c), w.gate_up, w.gate_up_bias);
+    const auto gated = c.activation == Activation::silu ? swiglu(gate_up) : geglu_tanh(gate_up);
+    x = x + scaled(norm(linear(gated, w.down, w.down_bias), w.mlp_output_norm, c), c.residual_multiplier);
   }
-  return rms_norm(x, weights_.norm, c.rms_norm_eps);
+  return norm(x, weights_.norm, c);
 }
 
+at::Tensor CausalLm::logits(const at::Tensor& hidden) const {
+  const auto z = scaled(at::linear(hidden, weights_.head), 1.0 / config_.logits_divisor);
+  return config_.logits_softcap > 0.0 ? config_.logits_softcap * at::tanh(z / config_.logits_softcap) : z;
+}
+
+/// A divisor of the logits is a temperature; no family has both a divisor and a softcap.
 TokenScores CausalLm::score(const Part& part, double temperature) const {
-  TreeAttend attend(part.tree, attention_scale());
+  TreeAttend attend(part.tree);
   const auto states = hidden(part.ids, part.positions, attend);
-  return token_scores(states.index_select(0, part.source), weights_.head, part.targets, temperature);
+  return token_scores(states.index_select(0, part.source), weights_.head, part.targets, temperature * config_.logits_divisor,
+                      config_.logits_softcap);
 }
 
 std::vector<Parameter> CausalLm::parameters() const {
   std::vector<Parameter> all{{"embed", weights_.embed, true}};
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& w = weights_.layers[i];
-    const std::string layer = "layers." + std::to_string(i) + ".";
-    all.push_back({layer + "input_norm", w.input_norm, false});
-    all.push_back({layer + "qkv", w.qkv, true});
-    all.push_back({layer + "o", w.o, true});
-    all.push_back({layer + "post_attention_norm", w.post_attention_norm, false});
-    all.push_back({layer + "gate_up", w.gate_up, true});
-    all.push_back({layer + "down", w.down, true});
+    const auto add = [&](const char* name, const at::Tensor& tensor) {
+      if (tensor.defined()) all.push_back({"layers." + std::to_string(i) + "." + name, tensor, tensor.dim() == 2});
+    };
+    add("input_norm", w.input_norm);
+    add("qkv", w.qkv);
+    add("qkv_bias", w.qkv_bias);
+    add("q_norm", w.q_norm);
+    add("k_norm", w.k_norm);
+    add("o", w.o);
+    add("o_bias", w.o_bias);
+    add("attention_output_norm", w.attention_output_norm);
+    add("post_attention_norm", w.post_attention_norm);
+    add("gate_up", w.gate_up);
+    add("gate_up_bias", w.gate_up_bias);
+    add("down", w.down);
+    add("down_bias", w.down_bias);
+    add("mlp_output_norm", w.mlp_output_norm);
   }
   all.push_back({"norm", weights_.norm, false});
   if (!config_.tie_word_embeddings) all.push_back({"head", weights_.head, true});

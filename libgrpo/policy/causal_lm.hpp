@@ -1,17 +1,21 @@
-/// A Llama-architecture decoder in libtorch: one forward pass, used for scoring, training and sampling alike.
+/// One decoder for all model families (families.hpp): one forward pass, used for scoring, training and sampling alike.
 ///
-///     x = embed[ids]
-///     per layer:  x += o(attend(rotary(q), rotary(k), v)),  q|k|v = qkv(norm(x))
-///                 x += down(silu(gate) * up),               gate|up = gate_up(norm(x))
-///     hidden = norm(x);  logits = hidden head^T
+///     x = m_e embed[ids]
+///     per layer:  x += m_r norm(o(attend(rotary(norm(q)), rotary(norm(k)), v))),  q|k|v = qkv(norm(x))
+///                 x += m_r norm(down(act(gate) * up)),                            gate|up = gate_up(norm(x))
+///     hidden = norm(x);  logits = cap(hidden head^T / divisor)
 ///
+/// A norm whose weights a family lacks is the identity, a bias it lacks is nothing, multipliers m are 1 where it has none:
+/// what is left in Llama is x += o(..), x += down(..), q|k|v and gate|up from norm(x).
 /// How a token attends is the caller's: over a packed forest of segments (training) or over a cache (sampling).
-/// Source: Touvron et al. 2023, "Llama 2", section 2.2. Weights are float32.
+/// Source: Touvron et al. 2023, "Llama 2", section 2.2; the other families' in families.hpp. Weights are float32.
 #pragma once
 
 #include "libgrpo/policy/model_config.hpp"
 #include "libgrpo/policy/policy.hpp"
+#include "libgrpo/policy/rope.hpp"
 #include "libgrpo/policy/weights.hpp"
+#include "libgrpo/tensor/attention.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -25,8 +29,9 @@ namespace grpo {
 class Attend {
  public:
   virtual ~Attend() = default;
-  /// shape: q [L,Hq,D], k and v [L,Hkv,D] of the new rows -> [L,Hq,D]
-  virtual at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) = 0;
+  /// rule: the layer's   shape: q [L,Hq,D], k and v [L,Hkv,D] of the new rows -> [L,Hq,D]
+  virtual at::Tensor operator()(std::int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
+                                const at::Tensor& v) = 0;
 };
 
 class CausalLm final : public Policy {
@@ -36,8 +41,11 @@ class CausalLm final : public Policy {
   CausalLm(ModelConfig config, Weights weights);
 
   /// Final hidden states, after the last norm. shape: ids and positions [L] i64 -> [L, hidden] f32
-  /// throws: Error{contract} for ids outside the vocabulary   cost: 2 x parameters x L FLOPs
+  /// throws: Error{contract} for ids outside the vocabulary; Error{data} for positions that the model's rotary embedding
+  /// does not reach (rope.hpp)   cost: 2 x parameters x L FLOPs
   [[nodiscard]] at::Tensor hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const;
+  /// shape: hidden [R, hidden] -> [R, V] f32
+  [[nodiscard]] at::Tensor logits(const at::Tensor& hidden) const;
 
   [[nodiscard]] TokenScores score(const Part& part, double temperature) const override;
   [[nodiscard]] std::vector<Parameter> parameters() const override;
@@ -45,15 +53,15 @@ class CausalLm final : public Policy {
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
-  /// 1 / sqrt(head_dim)
-  [[nodiscard]] double attention_scale() const;
+  /// Scale, window and softcap of a layer's attention.
+  [[nodiscard]] AttentionRule attention_rule(std::int64_t layer) const;
   /// Switches training on: parameters() become leaves with gradients. A frozen reference never calls it.
   void require_grad();
 
  private:
   ModelConfig config_;
   Weights weights_;
-  at::Tensor inverse_frequencies_;  // [head_dim / 2]
+  Rope rope_, local_rope_;  // local: of sliding layers, where they have their own
 };
 
 /// Copies weights in by name. throws: Error{data} if one is missing or has another shape
@@ -62,12 +70,12 @@ void restore_parameters(const CausalLm& model, const std::vector<std::pair<std::
 /// Attention over a packed forest, with gradients.
 class TreeAttend final : public Attend {
  public:
-  TreeAttend(const SegmentTree& tree, double scale) : tree_(tree), scale_(scale) {}
-  at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override;
+  explicit TreeAttend(const SegmentTree& tree) : tree_(tree) {}
+  at::Tensor operator()(std::int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v) override;
 
  private:
   const SegmentTree& tree_;
-  double scale_;
 };
 
 }  // namespace grpo

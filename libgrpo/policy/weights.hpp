@@ -1,4 +1,4 @@
-/// The tensors of a Llama-architecture model, and their names in Hugging Face and GGUF files.
+/// The tensors of a causal language model, and their names in Hugging Face and GGUF files.
 ///
 /// Matrices that are always used together are stored together (q/k/v, gate/up), so a layer is four matrix products; the
 /// names below are slices of them. There is one copy of the weights, for sampling and for training.
@@ -14,13 +14,21 @@
 
 namespace grpo {
 
+/// What a family lacks is an undefined tensor.
 struct LayerWeights {
-  at::Tensor input_norm;           ///< [D]
-  at::Tensor qkv;                  ///< [(Hq + 2 Hkv) * head_dim, D]
-  at::Tensor o;                    ///< [D, Hq * head_dim]
-  at::Tensor post_attention_norm;  ///< [D]
-  at::Tensor gate_up;              ///< [2M, D]
-  at::Tensor down;                 ///< [D, M]
+  at::Tensor input_norm;             ///< [D], before attention
+  at::Tensor qkv;                    ///< [(Hq + 2 Hkv) * head_dim, D]
+  at::Tensor qkv_bias;               ///< [(Hq + 2 Hkv) * head_dim]
+  at::Tensor q_norm, k_norm;         ///< [head_dim], or [Hq * head_dim] and [Hkv * head_dim]
+  at::Tensor o;                      ///< [D, Hq * head_dim]
+  at::Tensor o_bias;                 ///< [D]
+  at::Tensor attention_output_norm;  ///< [D], behind attention, before it is added
+  at::Tensor post_attention_norm;    ///< [D], before the MLP
+  at::Tensor gate_up;                ///< [2M, D]
+  at::Tensor gate_up_bias;           ///< [2M]
+  at::Tensor down;                   ///< [D, M]
+  at::Tensor down_bias;              ///< [D]
+  at::Tensor mlp_output_norm;        ///< [D], behind the MLP, before it is added
 };
 
 struct Weights {
@@ -38,7 +46,7 @@ struct NamedSlice {
   std::string name;
   std::string gguf_name;
   at::Tensor slice;
-  std::int64_t rotary_heads = 0;  ///< > 0: rows are heads whose halves GGUF interleaves (q and k)
+  std::int64_t rotary_heads = 0;  ///< > 0: rows are heads whose halves GGUF interleaves (q and k of llama)
 };
 
 /// Every tensor of a saved model, in the order files hold them; a tied head is left out.

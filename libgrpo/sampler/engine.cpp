@@ -13,11 +13,12 @@ using std::int64_t;
 class Engine::Prefill final : public Attend {
  public:
   explicit Prefill(Engine& engine) : engine_(engine) {}
-  at::Tensor operator()(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override {
+  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v) override {
     auto& cache = engine_.layers_[static_cast<std::size_t>(layer)];
     cache.prompt_k = k.contiguous();
     cache.prompt_v = v.contiguous();
-    return tree_attention(q, cache.prompt_k, cache.prompt_v, engine_.prompts_.tree, engine_.model_.attention_scale());
+    return tree_attention(q, cache.prompt_k, cache.prompt_v, engine_.prompts_.tree, rule);
   }
 
  private:
@@ -29,7 +30,8 @@ class Engine::Decode final : public Attend {
  public:
   Decode(Engine& engine, const std::vector<int64_t>& rows) : engine_(engine), rows_(rows), spans_(rows.size()) {}
 
-  at::Tensor operator()(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override {
+  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
+                        const at::Tensor& v) override {
     auto& cache = engine_.layers_[static_cast<std::size_t>(layer)];
     const int64_t width = k.size(1) * k.size(2);
     const auto keys = k.contiguous(), values = v.contiguous();
@@ -42,14 +44,23 @@ class Engine::Decode final : public Attend {
       std::copy_n(keys.const_data_ptr<float>() + from, width, own_k + at + length * width);
       std::copy_n(values.const_data_ptr<float>() + from, width, own_v + at + length * width);
       spans_[i].clear();
-      for (const Segment& s : engine_.prompt_paths_[static_cast<std::size_t>(row / engine_.rows_per_prompt_)])
-        spans_[i].push_back({prompt_k + s.begin * width, prompt_v + s.begin * width, s.length});
-      spans_[i].push_back({own_k + at, own_v + at, length + 1});
+      const auto& path = engine_.prompt_paths_[static_cast<std::size_t>(row / engine_.rows_per_prompt_)];
+      const int64_t position = path.back().position + path.back().length + length;
+      const int64_t first = rule.window > 0 ? std::max<int64_t>(0, position + 1 - rule.window) : 0;  // that the new token sees
+      for (const Segment& s : path)
+        add_span(i, prompt_k + s.begin * width, prompt_v + s.begin * width, s.length, first - s.position, width);
+      add_span(i, own_k + at, own_v + at, length + 1, first - (position - length), width);
     }
-    return decode_attention(q.contiguous(), k.size(1), spans_, static_cast<float>(engine_.model_.attention_scale()));
+    return decode_attention(q.contiguous(), k.size(1), spans_, static_cast<float>(rule.scale), static_cast<float>(rule.softcap));
   }
 
  private:
+  /// The tokens of a run, without the first `skip` ones, which lie outside the window.
+  void add_span(std::size_t i, const float* keys, const float* values, int64_t length, int64_t skip, int64_t width) {
+    skip = std::max<int64_t>(0, skip);
+    if (skip < length) spans_[i].push_back({keys + skip * width, values + skip * width, length - skip});
+  }
+
   Engine& engine_;
   const std::vector<int64_t>& rows_;
   std::vector<std::vector<KeySpan>> spans_;
@@ -66,7 +77,7 @@ at::Tensor Engine::prefill(const std::vector<std::vector<std::int32_t>>& prompts
   capacity_ = 0;
   Prefill attend(*this);
   const auto states = model_.hidden(prompts_.ids, prompts_.positions, attend);
-  return at::linear(states.index_select(0, at::tensor(prompts_.last_row, at::kLong)), model_.weights().head);
+  return model_.logits(states.index_select(0, at::tensor(prompts_.last_row, at::kLong)));
 }
 
 void Engine::grow(int64_t capacity) {
@@ -97,7 +108,7 @@ at::Tensor Engine::decode(const std::vector<int64_t>& rows, const std::vector<st
   Decode attend(*this, rows);
   const auto states = model_.hidden(at::tensor(ids, at::kLong), at::tensor(positions, at::kLong), attend);
   for (const int64_t row : rows) ++lengths_[static_cast<std::size_t>(row)];
-  return at::linear(states, model_.weights().head);
+  return model_.logits(states);
 }
 
 }  // namespace grpo

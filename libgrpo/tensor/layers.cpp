@@ -56,10 +56,31 @@ GRPO_SIMD_CLONES void swiglu_row_backward(float* dx, const float* dy, const floa
   }
 }
 
+constexpr float kGeluScale = 0.79788456F, kGeluCubic = 0.044715F;  // sqrt(2 / pi)
+
+GRPO_SIMD_CLONES void geglu_row(float* y, const float* x, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float t = simd::tanh(kGeluScale * (x[i] + kGeluCubic * x[i] * x[i] * x[i]));
+    y[i] = 0.5F * x[i] * (1.0F + t) * x[n + i];
+  }
+}
+
+GRPO_SIMD_CLONES void geglu_row_backward(float* dx, const float* dy, const float* x, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    const float t = simd::tanh(kGeluScale * (x[i] + kGeluCubic * x[i] * x[i] * x[i]));
+    const float slope = kGeluScale * (1.0F + 3.0F * kGeluCubic * x[i] * x[i]) * (1.0F - t * t);
+    dx[i] = dy[i] * x[n + i] * 0.5F * (1.0F + t + x[i] * slope);
+    dx[n + i] = dy[i] * 0.5F * x[i] * (1.0F + t);
+  }
+}
+
+/// Turns the first 2 * half entries of each head, copies the others.
 /// sign = 1 turns forward, -1 back: the gradient of a rotation is the inverse rotation.
 GRPO_SIMD_CLONES void rotate_row(float* y, const float* x, const float* cos, const float* sin, int64_t heads, int64_t half,
-                                 float sign) {
-  for (int64_t h = 0; h < heads; ++h, x += 2 * half, y += 2 * half) {
+                                 int64_t width, float sign) {
+  for (int64_t h = 0; h < heads; ++h, x += width, y += width) {
 #pragma omp simd
     for (int64_t i = 0; i < half; ++i) {
       const float s = sign * sin[i];
@@ -67,17 +88,18 @@ GRPO_SIMD_CLONES void rotate_row(float* y, const float* x, const float* cos, con
       y[i] = a * cos[i] - b * s;
       y[half + i] = b * cos[i] + a * s;
     }
+    std::copy(x + 2 * half, x + width, y + 2 * half);
   }
 }
 
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, float sign) {
   auto y = at::empty(x.sizes(), x.options());
-  const int64_t heads = x.size(1), half = x.size(2) / 2, stride = x.stride(0);
+  const int64_t heads = x.size(1), half = cos.size(1), width = x.size(2), stride = x.stride(0);
   const float *from = x.const_data_ptr<float>(), *c = cos.const_data_ptr<float>(), *s = sin.const_data_ptr<float>();
   auto* to = y.mutable_data_ptr<float>();
-  for_rows(x.size(0), heads * half * 2, [&](int64_t begin, int64_t end) {
+  for_rows(x.size(0), heads * width, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      rotate_row(to + i * heads * half * 2, from + i * stride, c + i * half, s + i * half, heads, half, sign);
+      rotate_row(to + i * heads * width, from + i * stride, c + i * half, s + i * half, heads, half, width, sign);
   });
   return y;
 }
@@ -114,7 +136,10 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 };
 
-class SwiGlu : public torch::autograd::Function<SwiGlu> {
+enum class Gate { silu, gelu_tanh };
+
+template <Gate gate>
+class GatedUnit : public torch::autograd::Function<GatedUnit<gate>> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
     const int64_t rows = x.size(0), n = x.size(1) / 2;
@@ -122,7 +147,7 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     const float* from = x.const_data_ptr<float>();
     auto* to = y.mutable_data_ptr<float>();
     for_rows(rows, n, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) swiglu_row(to + i * n, from + i * 2 * n, n);
+      for (int64_t i = begin; i < end; ++i) (gate == Gate::silu ? swiglu_row : geglu_row)(to + i * n, from + i * 2 * n, n);
     });
     ctx->save_for_backward({x});
     return y;
@@ -136,7 +161,8 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     const float *g = dy.const_data_ptr<float>(), *from = x.const_data_ptr<float>();
     auto* to = dx.mutable_data_ptr<float>();
     for_rows(rows, n, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) swiglu_row_backward(to + i * 2 * n, g + i * n, from + i * 2 * n, n);
+      for (int64_t i = begin; i < end; ++i)
+        (gate == Gate::silu ? swiglu_row_backward : geglu_row_backward)(to + i * 2 * n, g + i * n, from + i * 2 * n, n);
     });
     return {dx};
   }
@@ -165,12 +191,18 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 at::Tensor swiglu(const at::Tensor& x) {
   GRPO_CHECK_EQ(x.size(-1) % 2, 0, "gate and up have one width");
   if (!has_kernel(x) || x.dim() != 2) return swiglu_reference(x);
-  return SwiGlu::apply(x.contiguous());
+  return GatedUnit<Gate::silu>::apply(x.contiguous());
+}
+
+at::Tensor geglu_tanh(const at::Tensor& x) {
+  GRPO_CHECK_EQ(x.size(-1) % 2, 0, "gate and up have one width");
+  if (!has_kernel(x) || x.dim() != 2) return geglu_tanh_reference(x);
+  return GatedUnit<Gate::gelu_tanh>::apply(x.contiguous());
 }
 
 at::Tensor rotary(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   GRPO_CHECK_EQ(x.size(0), cos.size(0), "one angle row per token");
-  GRPO_CHECK_EQ(x.size(2), 2 * cos.size(1), "half as many angles as the head is wide");
+  GRPO_CHECK(2 * cos.size(1) <= x.size(2), "at most half as many angles as the head is wide");
   const bool rows_apart = x.stride(2) == 1 && x.stride(1) == x.size(2);  // heads side by side: a slice of fused q/k/v is fine
   if (!has_kernel(x)) return rotary_reference(x, cos, sin);
   return Rotary::apply(rows_apart ? x : x.contiguous(), cos.contiguous(), sin.contiguous());

@@ -15,9 +15,14 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 /// shape: x [L,2M] -> [L,M]   grad: to x
 at::Tensor swiglu(const at::Tensor& x);
 
+/// gelu(gate) * up for x = [gate | up], gelu in its tanh form: u/2 (1 + tanh(sqrt(2/pi) (u + 0.044715 u^3)))
+/// (Shazeer 2020, GEGLU; Hendrycks & Gimpel 2016, section 2).
+/// shape: x [L,2M] -> [L,M]   grad: to x
+at::Tensor geglu_tanh(const at::Tensor& x);
+
 /// Rotary position embedding on the two halves of each head, Hugging Face layout (Su et al. 2021, section 3.4.2):
-/// (a, b) -> (a cos - b sin, b cos + a sin).
-/// shape: x [L,H,D], cos and sin [L,D/2] f32 -> [L,H,D]   grad: to x
+/// (a, b) -> (a cos - b sin, b cos + a sin). With fewer angles only the first 2R entries of a head turn, the rest pass.
+/// shape: x [L,H,D], cos and sin [L,R] f32, 2R <= D -> [L,H,D]   grad: to x
 at::Tensor rotary(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
 }  // namespace grpo

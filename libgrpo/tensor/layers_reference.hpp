@@ -7,6 +7,7 @@ namespace grpo {
 
 at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor swiglu_reference(const at::Tensor& x);
+at::Tensor geglu_tanh_reference(const at::Tensor& x);
 at::Tensor rotary_reference(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
 }  // namespace grpo

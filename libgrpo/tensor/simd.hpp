@@ -36,6 +36,9 @@ GRPO_INLINE float exp(float x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + power);
 }
 
+/// tanh(x) within 1e-7 (absolute), as 1 - 2 / (exp(2x) + 1).
+GRPO_INLINE float tanh(float x) { return 1.0F - 2.0F / (exp(2.0F * x) + 1.0F); }
+
 GRPO_INLINE float dot(const float* a, const float* b, std::int64_t n) {
   float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)

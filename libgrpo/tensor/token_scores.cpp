@@ -38,6 +38,23 @@ RowStats row_stats(const float* z, std::int64_t n, float scale) {
   return {static_cast<float>(static_cast<double>(top) + log_sum), static_cast<float>(log_sum - weighted / sum)};
 }
 
+/// z <- softcap tanh(z / softcap)
+GRPO_SIMD_CLONES void cap_row(float* z, std::int64_t n, float softcap) {
+  const float inverse = 1.0F / softcap;
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) z[i] = softcap * simd::tanh(z[i] * inverse);
+}
+
+/// g <- g * (1 - tanh^2): from capped logits to the product below them. `capped` holds the capped logits.
+GRPO_SIMD_CLONES void uncap_gradient_row(float* g, const float* capped, std::int64_t n, float softcap) {
+  const float inverse = 1.0F / softcap;
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float t = capped[i] * inverse;
+    g[i] *= 1.0F - t * t;
+  }
+}
+
 /// z <- gradient of the loss wrt the logits: scale * p * (-g_log_prob - g_entropy * (log p + entropy)); the target's +1 is added by the caller.
 GRPO_SIMD_CLONES void logit_gradient_row(float* z, std::int64_t n, float scale, float lse, float entropy, float g_log_prob,
                                          float g_entropy) {
@@ -51,7 +68,7 @@ GRPO_SIMD_CLONES void logit_gradient_row(float* z, std::int64_t n, float scale, 
 class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
-                               const at::Tensor& targets, double temperature) {
+                               const at::Tensor& targets, double temperature, double softcap) {
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
     const auto scale = static_cast<float>(1.0 / temperature);
     auto log_probs = at::empty({rows}, hidden.options());
@@ -63,13 +80,14 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
       const std::int64_t count = std::min(chunk, rows - first);
       auto part = logits.narrow(0, 0, count);
       at::mm_out(part, hidden.narrow(0, first, count), weight.t());
-      const float* z = part.const_data_ptr<float>();
+      auto* z = part.mutable_data_ptr<float>();
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       float* lp = log_probs.mutable_data_ptr<float>() + first;
       float* ent = entropies.mutable_data_ptr<float>() + first;
       float* row_lse = lse.mutable_data_ptr<float>() + first;
       at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
+          if (softcap > 0.0) cap_row(z + i * vocabulary, vocabulary, static_cast<float>(softcap));
           const RowStats stats = row_stats(z + i * vocabulary, vocabulary, scale);
           row_lse[i] = stats.lse;
           ent[i] = stats.entropy;
@@ -79,6 +97,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     }
     ctx->save_for_backward({hidden, weight, targets, lse, entropies});
     ctx->saved_data["temperature"] = temperature;
+    ctx->saved_data["softcap"] = softcap;
     return {log_probs, entropies};
   }
 
@@ -86,6 +105,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2], &lse = saved[3], &entropies = saved[4];
     const auto scale = static_cast<float>(1.0 / ctx->saved_data["temperature"].toDouble());
+    const auto softcap = static_cast<float>(ctx->saved_data["softcap"].toDouble());
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
     const auto zero = [&] { return at::zeros({rows}, hidden.options()); };
     const auto g_log_prob = grads[0].defined() ? grads[0].contiguous() : zero();
@@ -106,36 +126,46 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
       const float* row_lse = lse.const_data_ptr<float>() + first;
       const float* ent = entropies.const_data_ptr<float>() + first;
       at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> capped(softcap > 0.0F ? static_cast<std::size_t>(vocabulary) : 0);
         for (std::int64_t i = begin; i < end; ++i) {
-          logit_gradient_row(z + i * vocabulary, vocabulary, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
-          z[i * vocabulary + target[i]] += scale * g_lp[i];
+          float* row = z + i * vocabulary;
+          if (softcap > 0.0F) {
+            cap_row(row, vocabulary, softcap);
+            std::copy_n(row, vocabulary, capped.data());
+          }
+          logit_gradient_row(row, vocabulary, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
+          row[target[i]] += scale * g_lp[i];
+          if (softcap > 0.0F) uncap_gradient_row(row, capped.data(), vocabulary, softcap);
         }
       });
       auto d_inputs = d_hidden.narrow(0, first, count);
       at::mm_out(d_inputs, part, weight);
       d_weight.addmm_(part.t(), inputs);
     }
-    return {d_hidden, d_weight, at::Tensor(), at::Tensor()};
+    return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
 TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                   double temperature) {
-  const auto logits = at::linear(hidden, weight) / temperature;
+                                   double temperature, double softcap) {
+  auto logits = at::linear(hidden, weight);
+  if (softcap > 0.0) logits = softcap * at::tanh(logits / softcap);
+  logits = logits / temperature;
   const auto log_p = at::log_softmax(logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat), -1);
   return {log_p.gather(1, targets.unsqueeze(1)).squeeze(1), -(log_p.exp() * log_p).sum(-1)};
 }
 
-TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature) {
+TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
+                         double softcap) {
   GRPO_CHECK(hidden.dim() == 2 && weight.dim() == 2, "hidden is [T,D], weight [V,D]");
   GRPO_CHECK_EQ(hidden.size(1), weight.size(1), "hidden and weight share the width");
   GRPO_CHECK_EQ(targets.numel(), hidden.size(0), "one target per hidden state");
   GRPO_CHECK(temperature > 0.0, "log-probs need a temperature above 0");
   if (!hidden.device().is_cpu() || hidden.scalar_type() != at::kFloat || hidden.size(0) == 0)
-    return token_scores_reference(hidden, weight, targets, temperature);
-  auto out = FusedTokenScores::apply(hidden.contiguous(), weight, targets.contiguous(), temperature);
+    return token_scores_reference(hidden, weight, targets, temperature, softcap);
+  auto out = FusedTokenScores::apply(hidden.contiguous(), weight, targets.contiguous(), temperature, softcap);
   return {out[0], out[1]};
 }
 

@@ -1,7 +1,8 @@
 /// Log-probability and entropy of given next tokens, straight from hidden states: no [T,V] tensor stays alive.
 ///
-///     z = hidden W^T / temperature,   log_prob_t = z_t[target_t] - logsumexp(z_t),   entropy_t = -sum_v p_tv log p_tv
+///     z = cap(hidden W^T) / temperature,   log_prob_t = z_t[target_t] - logsumexp(z_t),   entropy_t = -sum_v p_tv log p_tv
 ///
+/// cap(x) = softcap tanh(x / softcap) where the model has a softcap (Gemma 2), else x.
 /// The logits are made chunk by chunk and made again in the backward pass, so memory does not grow with T x V
 /// (the idea of fused linear cross-entropy: Hsu et al. 2024, "Liger Kernel", section 3.2, with entropy added).
 #pragma once
@@ -17,12 +18,13 @@ struct TokenScores {
 
 /// shape: hidden [T,D], weight [V,D], targets [T] i64 in [0,V); floating, one dtype and device
 /// grad: log_probs and entropies -> hidden, weight
-/// throws: Error{contract} on shapes or temperature <= 0
+/// softcap: > 0 bounds the logits; 0: none   throws: Error{contract} on shapes or temperature <= 0
 /// cost: 2TVD FLOPs forward, 6TVD backward; one chunk of logits (about 50 MB) beside the inputs
-TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature);
+TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
+                         double softcap = 0.0);
 
 /// The readable version of the same function. cost: several [T,V] tensors
 TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                   double temperature);
+                                   double temperature, double softcap = 0.0);
 
 }  // namespace grpo

@@ -29,7 +29,7 @@ fs::path scratch(const std::string& name) {
 at::Tensor hidden_of(const CausalLm& model, const std::vector<std::int64_t>& ids) {
   SegmentTree tree;
   tree.add(static_cast<std::int64_t>(ids.size()), -1);
-  TreeAttend attend(tree, model.attention_scale());
+  TreeAttend attend(tree);
   return model.hidden(at::tensor(ids, at::kLong), at::arange(0, static_cast<std::int64_t>(ids.size())), attend);
 }
 
@@ -140,8 +140,7 @@ TEST_CASE("what would change the result and is not handled is refused by name") 
     std::ofstream(folder / "config.json", std::ios::binary) << before;
   };
   refuses("\"LlamaForCausalLM\"", "\"MixtralForCausalLM\"", "MixtralForCausalLM");
-  refuses("\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"yarn\"}", "rope_scaling");
-  refuses("\"attention_bias\": false", "\"attention_bias\": true", "attention_bias");
+  refuses("\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"spiral\"}", "rope_scaling.rope_type = \"spiral\"");
   refuses("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "gelu");
   refuses("\"vocab_size\": 300", "\"vocab_size\": \"many\"", "vocab_size");
   refuses("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1", "tie_word_embeddings");

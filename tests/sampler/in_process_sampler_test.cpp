@@ -67,7 +67,7 @@ TEST_CASE("greedy decoding equals the argmax of whole-text scores, step by step"
   for (const std::int32_t token : completion.ids) {
     SegmentTree tree;
     tree.add(static_cast<std::int64_t>(ids.size()), -1);
-    TreeAttend attend(tree, model->attention_scale());
+    TreeAttend attend(tree);
     const auto states = model->hidden(at::tensor(ids, at::kLong), at::arange(0, static_cast<std::int64_t>(ids.size())), attend);
     const auto logits = at::mv(model->weights().head, states[states.size(0) - 1]);
     CHECK(logits.argmax().item<std::int64_t>() == token);

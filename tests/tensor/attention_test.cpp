@@ -54,6 +54,41 @@ TEST_CASE("a shared beginning gives what each whole sequence gives alone") {
   CHECK(max_abs_difference(packed.index_select(0, rows), second) < 1e-6);
 }
 
+TEST_CASE("with a window and a softcap the kernel equals the dense-mask reference, values and gradients") {
+  at::manual_seed(4);
+  const auto tree = forest();
+  const AttentionRule rule = GENERATE(AttentionRule(0.25, 1), AttentionRule(0.25, 6), AttentionRule(0.25, 90), AttentionRule(0.25, 1000),
+                                      AttentionRule(0.5, 0, 1.5), AttentionRule(0.5, 33, 1.5));
+  const auto q = at::randn({tree.rows, 6, 16}), k = at::randn({tree.rows, 3, 16}), v = at::randn_like(k);
+  const auto weights = at::randn_like(q);
+  const auto fast = [&](const std::vector<at::Tensor>& x) { return tree_attention(x[0], x[1], x[2], tree, rule); };
+  const auto plain = [&](const std::vector<at::Tensor>& x) { return tree_attention_reference(x[0], x[1], x[2], tree, rule); };
+  CHECK(max_abs_difference(fast({q, k, v}), plain({q, k, v})) < 1e-5);
+  const auto a = gradients(fast, {q, k, v}, weights), b = gradients(plain, {q, k, v}, weights);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4);
+}
+
+TEST_CASE("a window counts positions in the text, over the borders of segments") {
+  at::manual_seed(5);
+  SegmentTree shared;
+  const auto root = shared.add(6, -1);
+  const auto question = shared.add(2, root);
+  shared.add(4, question);
+  shared.add(5, question);
+  const auto q = at::randn({17, 2, 8}), k = at::randn({17, 1, 8}), v = at::randn({17, 1, 8});
+  const std::int64_t window = 4;
+  const auto packed = tree_attention(q, k, v, shared, {0.3, window});
+  // The second completion's text: rows 0 to 7, then 12 to 16. Token by token, over just the keys it may see.
+  const auto rows = at::cat({at::arange(0, 8), at::arange(12, 17)});
+  for (std::int64_t p = 0; p < 13; ++p) {
+    const std::int64_t first = std::max<std::int64_t>(0, p - window + 1);
+    const auto seen = rows.slice(0, first, p + 1);
+    const auto scores = at::einsum("hd,kd->hk", {q[rows[p].item<std::int64_t>()], k.index_select(0, seen).squeeze(1)}) * 0.3;
+    const auto expected = at::matmul(at::softmax(scores, -1), v.index_select(0, seen).squeeze(1));
+    CHECK(max_abs_difference(packed[rows[p].item<std::int64_t>()], expected) < 1e-6);
+  }
+}
+
 TEST_CASE("the reference attention passes finite differences in float64") {
   at::manual_seed(3);
   SegmentTree tree;
@@ -63,7 +98,8 @@ TEST_CASE("the reference attention passes finite differences in float64") {
   const auto options = at::TensorOptions().dtype(at::kDouble);
   const auto q = at::randn({5, 2, 3}, options), k = at::randn({5, 1, 3}, options), v = at::randn({5, 1, 3}, options);
   const auto weights = at::randn({5, 2, 3}, options);
-  const auto f = [&](const std::vector<at::Tensor>& x) { return tree_attention(x[0], x[1], x[2], tree, 0.5); };
+  const AttentionRule rule = GENERATE(AttentionRule(0.5), AttentionRule(0.5, 2, 0.8));
+  const auto f = [&](const std::vector<at::Tensor>& x) { return tree_attention(x[0], x[1], x[2], tree, rule); };
   const auto grads = gradients(f, {q, k, v}, weights);
   const std::vector<at::Tensor> inputs{q, k, v};
   for (std::size_t i = 0; i < 3; ++i) {

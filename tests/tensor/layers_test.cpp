@@ -35,6 +35,18 @@ TEST_CASE("fused layers equal their references, values and gradients") {
     check_equal([](const auto& x) { return swiglu(x[0]); }, [](const auto& x) { return swiglu_reference(x[0]); },
                 {at::randn({rows, 74}) * 5});
   }
+  SECTION("geglu_tanh") {
+    check_equal([](const auto& x) { return geglu_tanh(x[0]); }, [](const auto& x) { return geglu_tanh_reference(x[0]); },
+                {at::randn({rows, 74}) * 5});
+  }
+  SECTION("rotary of a part of each head") {
+    const auto angles = at::randn({rows, 3});
+    const auto cos = angles.cos() * 1.1, sin = angles.sin() * 1.1;
+    check_equal([&](const auto& x) { return rotary(x[0], cos, sin); }, [&](const auto& x) { return rotary_reference(x[0], cos, sin); },
+                {at::randn({rows, 3, 10})});
+    const auto x = at::randn({rows, 3, 10});
+    CHECK(at::equal(rotary(x, cos, sin).narrow(2, 6, 4), x.narrow(2, 6, 4)));
+  }
   SECTION("rotary, on a slice of a wider tensor") {
     const auto angles = at::randn({rows, 8});
     const auto cos = angles.cos(), sin = angles.sin();
@@ -42,6 +54,11 @@ TEST_CASE("fused layers equal their references, values and gradients") {
     check_equal([&](const auto& x) { return rotary(slice(x[0]), cos, sin); },
                 [&](const auto& x) { return rotary_reference(slice(x[0]), cos, sin); }, {at::randn({rows, 80})});
   }
+}
+
+TEST_CASE("the vectorised tanh is within 2e-7 of the library's, and saturates") {
+  for (float x = -20.0F; x < 20.0F; x += 0.00317F) CHECK(std::abs(simd::tanh(x) - std::tanh(static_cast<double>(x))) < 2e-7);
+  for (const float x : {1e4F, 1e30F}) CHECK((simd::tanh(x) == 1.0F && simd::tanh(-x) == -1.0F));
 }
 
 TEST_CASE("the vectorised exp is within 2 ulp of the library's") {

@@ -29,6 +29,25 @@ TEST_CASE("fused token scores equal the reference, values and gradients, over se
   for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
 }
 
+TEST_CASE("soft-capped token scores equal the reference, values and gradients") {
+  at::manual_seed(2);
+  const auto hidden = at::randn({9, 24}), weight = at::randn({300, 24});
+  const auto targets = at::randint(0, 300, {9}, at::kLong);
+  const auto weights = at::randn({2, 9});
+  const auto fast = [&](const std::vector<at::Tensor>& x) {
+    const auto s = token_scores(x[0], x[1], targets, 0.7, 5.0);
+    return at::stack({s.log_probs, s.entropies});
+  };
+  const auto plain = [&](const std::vector<at::Tensor>& x) {
+    const auto z = 5.0 * at::tanh(at::linear(x[0], x[1]) / 5.0) / 0.7;
+    const auto log_p = at::log_softmax(z, -1);
+    return at::stack({log_p.gather(1, targets.unsqueeze(1)).squeeze(1), -(log_p.exp() * log_p).sum(-1)});
+  };
+  CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-5);
+  const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4);
+}
+
 TEST_CASE("entropy of a uniform distribution is log V, and its gradient is zero") {
   const auto hidden = at::zeros({3, 5}), weight = at::ones({64, 5});
   const auto s = token_scores(hidden, weight, at::zeros({3}, at::kLong), 1.0);
