@@ -3,6 +3,7 @@
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/objective/advantages.hpp"
 #include "libgrpo/objective/grpo.hpp"
+#include "libgrpo/objective/normaliser.hpp"
 #include "libgrpo/objective/target_weights.hpp"
 #include "libgrpo/tensor/completion_sums.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
@@ -32,17 +33,12 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? kNaN : sum / static_cast<double>(values.size());
 }
 
-/// Completions of each group that the step trains on and that have a reward and are not masked; groups outside the step are
-/// left out.
-std::vector<std::vector<std::size_t>> groups_of_step(const CreditInput& in, const std::vector<double>& rewards, bool mask_truncated) {
-  std::vector<std::vector<std::size_t>> groups;
-  std::int64_t last_group = -1;
-  for (std::size_t i = 0; i < rewards.size(); ++i) {
-    if (!in.trains(i)) continue;
-    if (const auto group = in.batch.group_of()[i]; group != last_group) groups.emplace_back(), last_group = group;
-    if (!std::isnan(rewards[i]) && !(mask_truncated && in.batch.truncated()[i])) groups.back().push_back(i);
-  }
-  return groups;
+/// The clip range of the surrogate that MaxEnt-GRPO may add (maxent_clip.hpp) is maxent_clip_range, if that is set.
+ObjectiveOptions with_clip_range(ObjectiveOptions options, const MaxentOptions& maxent) {
+  if (!maxent.maxent_clip_range) return options;
+  options.epsilon = *maxent.maxent_clip_range;
+  options.epsilon_high.reset();
+  return options;
 }
 
 std::vector<double> pick(const std::vector<double>& values, const std::vector<std::size_t>& members) {
@@ -61,7 +57,7 @@ Maxent::Maxent(const ObjectiveOptions& options, const MaxentOptions& maxent, con
     : options_(options),
       maxent_(maxent),
       context_(context),
-      token_loss_(options),
+      token_loss_(with_clip_range(options, maxent)),
       tau_(maxent, context.num_generations, context.warmup_steps),
       kl_(make_kl_controller(options)) {}
 
@@ -76,7 +72,7 @@ Targets Maxent::targets(const CreditInput& in) const {
   Targets result;
   result.weights.assign(rewards.size(), 0.0);
   std::vector<double> entropies, normalised, q_entropies;
-  const auto groups = groups_of_step(in, rewards, options_.mask_truncated_completions);
+  const auto groups = groups_of_step(in, rewards, options_);
   result.groups_in_step = groups.size();
   for (const auto& members : groups) {
     const auto r = pick(rewards, members);

@@ -5,16 +5,6 @@
 
 namespace grpo {
 
-ObjectiveOptions with_clip_range(ObjectiveOptions options, const MaxentOptions& maxent) {
-  if (!maxent.maxent_clip_range) return options;
-  options.epsilon = *maxent.maxent_clip_range;
-  options.epsilon_high.reset();
-  return options;
-}
-
-MaxentClip::MaxentClip(const ObjectiveOptions& options, const MaxentOptions& maxent, const ObjectiveContext& context)
-    : Maxent(with_clip_range(options, maxent), maxent, context) {}
-
 Credit MaxentClip::credit(const CreditInput& in) const {
   const Targets target = targets(in);
   Credit credit = start(in, target);

@@ -14,13 +14,9 @@ namespace grpo {
 
 class MaxentClip final : public Maxent {
  public:
-  /// The clip range of `maxent` takes the place of the GRPO options'.
-  MaxentClip(const ObjectiveOptions& options, const MaxentOptions& maxent, const ObjectiveContext& context);
+  using Maxent::Maxent;
   [[nodiscard]] Credit credit(const CreditInput& input) const override;
 };
-
-/// Options whose clip range is maxent_clip_range, if that is set.
-ObjectiveOptions with_clip_range(ObjectiveOptions options, const MaxentOptions& maxent);
 
 /// Adds the surrogate's advantages and normaliser to a credit.
 void add_clipped(Credit& credit, const CreditInput& input, const Targets& targets, const ObjectiveOptions& options,

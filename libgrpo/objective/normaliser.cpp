@@ -4,6 +4,7 @@
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace grpo {
 
@@ -16,6 +17,19 @@ Counted counted(const Batch& batch, const std::vector<double>& group_std, const 
     if (options.mask_truncated_completions && batch.truncated()[i]) result.tokens[i] = false;
   }
   return result;
+}
+
+std::vector<std::vector<std::size_t>> groups_of_step(const CreditInput& in, const std::vector<double>& rewards,
+                                                     const ObjectiveOptions& options) {
+  std::vector<std::vector<std::size_t>> groups;
+  std::int64_t last_group = -1;
+  for (std::size_t i = 0; i < rewards.size(); ++i) {
+    if (!in.trains(i)) continue;
+    if (const auto group = in.batch.group_of()[i]; group != last_group) groups.emplace_back(), last_group = group;
+    const bool masked = options.mask_truncated_completions && in.batch.truncated()[i];
+    if (!masked && !std::isnan(rewards[i])) groups.back().push_back(i);
+  }
+  return groups;
 }
 
 at::Tensor token_weights(LossType type, const CreditInput& input, const Counted& counted, std::int64_t max_completion_length) {

@@ -28,6 +28,11 @@ struct Counted {
 /// (exclude_zero_std_groups). `group_std` [B]
 Counted counted(const Batch& batch, const std::vector<double>& group_std, const ObjectiveOptions& options);
 
+/// Completions of each group of the step that can be compared: those with a reward (not NaN) that are not masked as truncated.
+/// A group of the step may come out empty; groups outside the step are left out.
+std::vector<std::vector<std::size_t>> groups_of_step(const CreditInput& input, const std::vector<double>& rewards,
+                                                     const ObjectiveOptions& options);
+
 /// shape: -> [T] f32, 0 for tokens outside the step or not counted
 at::Tensor token_weights(LossType type, const CreditInput& input, const Counted& counted, std::int64_t max_completion_length);
 

@@ -51,13 +51,8 @@ Credit Xdr::credit(const CreditInput& in) const {
   credit.metrics["tau"] = maxent_.maxent_tau;
   if (std::isinf(maxent_.maxent_tau)) return credit;
   const auto rewards = total_rewards(in.rewards);
-  std::vector<std::vector<std::size_t>> groups(static_cast<std::size_t>(in.batch.num_groups()));
-  for (std::size_t i = 0; i < rewards.size(); ++i) {
-    const bool masked = options_.mask_truncated_completions && in.batch.truncated()[i];
-    if (!masked && !std::isnan(rewards[i])) groups[static_cast<std::size_t>(in.batch.group_of()[i])].push_back(i);
-  }
   double effective = 0.0, taus = 0.0, counted_groups = 0.0;
-  for (const auto& members : groups) {
+  for (const auto& members : groups_of_step(in, rewards, options_)) {
     if (members.empty()) continue;
     std::vector<double> utilities;
     for (const std::size_t i : members)
@@ -69,7 +64,6 @@ Credit Xdr::credit(const CreditInput& in) const {
       credit.coefficients[members[i]] *= f[i];
       f[i] /= static_cast<double>(members.size());
     }
-    if (!in.trains(members.front())) continue;
     effective += std::exp(entropy(f));
     taus += tau;
     counted_groups += 1.0;

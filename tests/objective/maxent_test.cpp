@@ -196,6 +196,25 @@ TEST_CASE("listwise with the clip objective is the sum of the two") {
   CHECK(max_abs_difference(both.log_prob_grad, plain.log_prob_grad + clip.log_prob_grad) < 1e-6);
 }
 
+TEST_CASE("maxent_clip_range bounds the clip term wherever it is added") {
+  const ObjectiveWorld& world = signal_world();
+  MaxentOptions m = maxent(0.3);
+  m.maxent_clip_range = 0.01;
+  const auto clip = evaluate_objective(MaxentClip(with_beta(0.0), m, {}), world);
+  for (const bool listwise : {true, false}) {
+    m.maxent_use_clip_objective = false;
+    const auto make = [&]() -> std::unique_ptr<Objective> {
+      if (listwise) return std::make_unique<Listwise>(with_beta(0.0), m, ObjectiveContext());
+      return std::make_unique<WeightedMle>(with_beta(0.0), m, ObjectiveContext());
+    };
+    const auto plain = evaluate_objective(*make(), world);
+    m.maxent_use_clip_objective = true;
+    const auto both = evaluate_objective(*make(), world);
+    CHECK(both.loss == Approx(plain.loss + clip.loss).epsilon(1e-5));
+    CHECK(max_abs_difference(both.log_prob_grad, plain.log_prob_grad + clip.log_prob_grad) < 1e-6);
+  }
+}
+
 TEST_CASE("hybrid: GRPO plus coefficient times listwise, on its schedule") {
   // One group of four without a signal: listwise alone takes the mean over three.
   const ObjectiveWorld world({{1, 0, 0, 0.5}, {0.2, 0.2, 0.9, 0.1}, {0, 1, 1, 0}, {1, 1, 1, 1}});
