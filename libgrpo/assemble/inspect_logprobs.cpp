@@ -3,6 +3,7 @@
 #include "libgrpo/assemble/inspect.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/rollout/token_ids.inl"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <fmt/format.h>
@@ -15,31 +16,17 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLinesAtOnce = 64;
 
-std::vector<std::int32_t> ids_of(const Json& json, const char* key, std::int64_t vocabulary) {
-  if (!json.contains(key) || !json[key].is_array())
-    throw Error(ErrorKind::data, fmt::format("expected a list \"{}\"", key));
-  std::vector<std::int32_t> ids;
-  for (const Json& id : json[key]) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(vocabulary))
-      throw Error(ErrorKind::data,
-                  fmt::format("{}[{}] is {}, but ids are integers from 0 to {}", key, ids.size(),
-                              id.is_structured() ? "a list or an object" : id.dump(-1, ' ', true), vocabulary - 1));
-    ids.push_back(static_cast<std::int32_t>(id.get<std::uint64_t>()));
-  }
-  return ids;
-}
-
 Group read_group(std::string_view line, const ModelConfig& config) {
   const Json json = Json::parse(line, nullptr, false);
   if (json.is_discarded()) throw Error(ErrorKind::data, "not JSON in UTF-8");
   if (!json.is_object())
     throw Error(ErrorKind::data, "expected an object, as in {\"prompt_ids\": [1, 2], \"completion_ids\": [3]}");
   Group group;
-  group.prompt.ids = ids_of(json, "prompt_ids", config.vocab_size);
+  group.prompt.ids = read_token_ids(json, "prompt_ids", config.vocab_size);
   if (group.prompt.ids.empty())
     throw Error(ErrorKind::data, "prompt_ids is empty: the first token needs one before it");
   Completion completion;
-  completion.ids = ids_of(json, "completion_ids", config.vocab_size);
+  completion.ids = read_token_ids(json, "completion_ids", config.vocab_size);
   completion.log_probs.resize(completion.ids.size());  // a Batch wants behaviour log-probs; nobody reads them here
   const std::size_t length = group.prompt.ids.size() + completion.ids.size();
   if (length > static_cast<std::size_t>(config.context_length))

@@ -37,12 +37,6 @@ std::size_t PromptOrder::row(std::uint64_t position) {
   return order_[position % prompts_per_epoch()];
 }
 
-std::vector<std::size_t> PromptOrder::batch(std::uint64_t step) {
-  std::vector<std::size_t> rows;
-  for (std::uint64_t i = 0; i < batch_; ++i) rows.push_back(row(step * batch_ + i));
-  return rows;
-}
-
 double PromptOrder::epoch(std::uint64_t position) const {
   return static_cast<double>(position) / static_cast<double>(prompts_per_epoch());
 }

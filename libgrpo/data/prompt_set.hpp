@@ -46,18 +46,16 @@ class PromptSet {
 
 /// The order over epochs: a seeded permutation per epoch (or file order), cut into batches; the last short batch of an
 /// epoch is dropped, as TRL does. The position is one number, so a resumed run continues exactly. thread: one caller at
-/// a time (batch() keeps the permutation of the epoch it was last asked for)
+/// a time (row() keeps the permutation of the epoch it was last asked for)
 class PromptOrder {
  public:
   /// throws: Error{data} if size < batch (no batch could ever be made; says both numbers) or size >= 2^32;
   /// Error{contract} if batch is 0
   PromptOrder(std::size_t size, std::size_t batch, std::uint64_t seed, bool shuffle);
 
-  /// Row indices of batch number `step` (0-based, over all epochs), whatever was asked for before.
-  /// cost: O(size) when the epoch changes, else O(batch)
-  [[nodiscard]] std::vector<std::size_t> batch(std::uint64_t step);
   [[nodiscard]] std::uint64_t batches_per_epoch() const { return size_ / batch_; }
-  /// The same order, prompt by prompt: batch b is row(b * batch) to row((b + 1) * batch - 1).
+  /// Row index of the prompt at `position` (0-based, over all epochs), whatever was asked for before; batch b is row(b * batch)
+  /// to row((b + 1) * batch - 1). cost: O(size) when the epoch changes
   [[nodiscard]] std::size_t row(std::uint64_t position);
   [[nodiscard]] std::size_t batch_size() const { return batch_; }
   [[nodiscard]] std::uint64_t prompts_per_epoch() const { return batches_per_epoch() * batch_; }

@@ -1,6 +1,7 @@
 #include "libgrpo/rollout/saved_groups.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/rollout/token_ids.inl"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -26,14 +27,8 @@ Reward read_reward(const Json& json, const std::string& name) {
 }
 
 std::vector<std::int32_t> read_ids(const Json& object, const char* key, std::int64_t vocab_size) {
-  if (!object.is_object() || !object.contains(key) || !object[key].is_array() || object[key].empty())
-    refuse(fmt::format("expected a list \"{}\" with at least one id", key));
-  std::vector<std::int32_t> ids;
-  for (const Json& id : object[key]) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(vocab_size))
-      refuse(fmt::format("{}[{}] is no integer from 0 to {}", key, ids.size(), vocab_size - 1));
-    ids.push_back(static_cast<std::int32_t>(id.get<std::uint64_t>()));
-  }
+  auto ids = read_token_ids(object, key, vocab_size);
+  if (ids.empty()) refuse(fmt::format("\"{}\" is empty: expected at least one id", key));
   return ids;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace grpo {
 
@@ -73,7 +74,10 @@ void Trainer::next_rollout(Phases& phases) {
   if (parts_.objective.needs_reference())
     rollout_->ref_log_probs = phases.time("reference", [&] { return score_batch(*parts_.reference, batch, pass()).log_probs; });
   if (!parts_.sampler.exact_log_probs() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
-    rollout_->old_log_probs = phases.time("score", [&] { return score_batch(parts_.policy, batch, pass()).log_probs; });
+    std::tie(rollout_->old_log_probs, rollout_->old_entropies) = phases.time("score", [&] {
+      const TokenScores scores = score_batch(parts_.policy, batch, pass());
+      return std::pair(scores.log_probs, scores.entropies);
+    });
 }
 
 /// First and one past the last group of the present update.
@@ -98,9 +102,13 @@ CreditInput Trainer::credit_input(Phases& phases) const {
   for (const std::int64_t group : batch.group_of())
     input.in_step.push_back(static_cast<std::size_t>(group) >= first && static_cast<std::size_t>(group) < last);
   if (!parts_.objective.needs_current_scores()) return input;
-  if (state_.updates_done == 0 && parts_.sampler.exact_log_probs() && batch.sampler_entropies().defined()) {
-    input.log_probs = batch.sampler_log_probs();
-    input.entropies = batch.sampler_entropies();
+  // Before its first update the policy is still the one that sampled, and its scores may be there already.
+  const bool exact = parts_.sampler.exact_log_probs();
+  const auto& log_probs = exact ? batch.sampler_log_probs() : rollout_->old_log_probs;
+  const auto& entropies = exact ? batch.sampler_entropies() : rollout_->old_entropies;
+  if (state_.updates_done == 0 && log_probs.defined() && entropies.defined()) {
+    input.log_probs = log_probs;
+    input.entropies = entropies;
     return input;
   }
   const TokenScores now = phases.time("score", [&] { return score_batch(parts_.policy, batch, pass(), input.in_step); });

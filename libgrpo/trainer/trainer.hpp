@@ -79,6 +79,7 @@ struct Rollout {
   ScoredGroups scored;
   Batch batch;
   at::Tensor ref_log_probs, old_log_probs;  ///< [T] f32; undefined where there is none, or where the sampler's will do
+  at::Tensor old_entropies;  ///< with old_log_probs; the first update alone reads it, so checkpoints leave it out
 };
 
 /// Called by run(), in order, after each step; what is not part of the algorithm lives here.

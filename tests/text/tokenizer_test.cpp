@@ -3,6 +3,7 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/text/tokenizer_json.hpp"
+#include "tests/text/oracle_texts.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -18,7 +19,10 @@ namespace {
 
 using grpo::Tokenizer;
 using nlohmann::json;
-using Ids = std::vector<std::int32_t>;
+using grpo::testing::Digest;
+using grpo::testing::from_hex;
+using grpo::testing::Generator;
+using grpo::testing::Ids;
 
 constexpr const char* kModel = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -41,59 +45,6 @@ const Tokenizer& smollm2() {
 std::unique_ptr<Tokenizer> from_json(const json& root) {
   return grpo::tokenizer_from_json(root.dump(), "test.json", {});
 }
-
-std::string from_hex(const json& hex) {
-  const auto& digits = hex.get_ref<const std::string&>();
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    bytes.push_back(static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
-
-/// FNV-1a over little-endian int32: count, then ids.
-class Digest {
- public:
-  void add(const Ids& ids) {
-    add_number(static_cast<std::uint32_t>(ids.size()));
-    for (const std::int32_t id : ids) add_number(static_cast<std::uint32_t>(id));
-  }
-  [[nodiscard]] std::string text() const {
-    std::string out(16, '0');
-    for (std::size_t i = 0; i < 16; ++i) out[i] = "0123456789abcdef"[(value_ >> (60 - 4 * i)) & 15];
-    return out;
-  }
-
- private:
-  void add_number(std::uint32_t number) {
-    for (int shift = 0; shift < 32; shift += 8) value_ = (value_ ^ ((number >> shift) & 0xFF)) * 0x100000001B3ULL;
-  }
-  std::uint64_t value_ = 0xCBF29CE484222325ULL;
-};
-
-/// The texts of Generator in tokens_oracle.py.
-class Generator {
- public:
-  explicit Generator(std::uint64_t seed) : state_(seed) {}
-  std::string text(const std::vector<std::string>& fragments) {
-    std::string out;
-    for (std::size_t left = below(40); left > 0; --left) {
-      if (below(8) == 0) {
-        out.push_back(static_cast<char>(static_cast<unsigned char>(below(256))));
-      } else {
-        out += fragments[below(fragments.size())];
-      }
-    }
-    return out;
-  }
-
- private:
-  std::size_t below(std::size_t n) {
-    state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
-    return static_cast<std::size_t>(state_ >> 33) % n;
-  }
-  std::uint64_t state_;
-};
 
 std::vector<std::string> random_texts(std::size_t count) {
   std::vector<std::string> fragments;
