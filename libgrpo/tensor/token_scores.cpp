@@ -70,6 +70,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
                                const at::Tensor& targets, double temperature, double softcap) {
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
+    const auto full = weight.to(at::kFloat);
     const auto scale = static_cast<float>(1.0 / temperature);
     auto log_probs = at::empty({rows}, hidden.options());
     auto entropies = at::empty({rows}, hidden.options());
@@ -79,7 +80,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     for (std::int64_t first = 0; first < rows; first += chunk) {
       const std::int64_t count = std::min(chunk, rows - first);
       auto part = logits.narrow(0, 0, count);
-      at::mm_out(part, hidden.narrow(0, first, count), weight.t());
+      at::mm_out(part, hidden.narrow(0, first, count), full.t());
       auto* z = part.mutable_data_ptr<float>();
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       float* lp = log_probs.mutable_data_ptr<float>() + first;
@@ -111,14 +112,15 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     const auto g_log_prob = grads[0].defined() ? grads[0].contiguous() : zero();
     const auto g_entropy = grads[1].defined() ? grads[1].contiguous() : zero();
     auto d_hidden = at::empty_like(hidden);
-    auto d_weight = at::zeros_like(weight);
+    const auto full = weight.to(at::kFloat);
+    auto d_weight = ctx->needs_input_grad(1) ? at::zeros_like(full) : at::Tensor();
     const std::int64_t chunk = chunk_rows(vocabulary);
     auto logits = at::empty({std::min(chunk, rows), vocabulary}, hidden.options());
     for (std::int64_t first = 0; first < rows; first += chunk) {
       const std::int64_t count = std::min(chunk, rows - first);
       auto part = logits.narrow(0, 0, count);
       const auto inputs = hidden.narrow(0, first, count);
-      at::mm_out(part, inputs, weight.t());
+      at::mm_out(part, inputs, full.t());
       auto* z = part.mutable_data_ptr<float>();
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       const float* g_lp = g_log_prob.const_data_ptr<float>() + first;
@@ -139,9 +141,10 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
         }
       });
       auto d_inputs = d_hidden.narrow(0, first, count);
-      at::mm_out(d_inputs, part, weight);
-      d_weight.addmm_(part.t(), inputs);
+      at::mm_out(d_inputs, part, full);
+      if (d_weight.defined()) d_weight.addmm_(part.t(), inputs);
     }
+    if (d_weight.defined()) d_weight = d_weight.to(weight.scalar_type());
     return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -150,7 +153,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
 
 TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
                                    double temperature, double softcap) {
-  auto logits = at::linear(hidden, weight);
+  auto logits = at::linear(hidden, weight.to(hidden.scalar_type()));
   if (softcap > 0.0) logits = softcap * at::tanh(logits / softcap);
   logits = logits / temperature;
   const auto log_p = at::log_softmax(logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat), -1);

@@ -16,7 +16,7 @@ struct TokenScores {
   at::Tensor entropies;  ///< [T] f32, nats
 };
 
-/// shape: hidden [T,D], weight [V,D], targets [T] i64 in [0,V); floating, one dtype and device
+/// shape: hidden [T,D], weight [V,D], targets [T] i64 in [0,V); floating, one device; weight may be bf16 or f16
 /// grad: log_probs and entropies -> hidden, weight
 /// softcap: > 0 bounds the logits; 0: none   throws: Error{contract} on shapes or temperature <= 0
 /// cost: 2TVD FLOPs forward, 6TVD backward; one chunk of logits (about 50 MB) beside the inputs

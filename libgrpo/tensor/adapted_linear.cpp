@@ -1,0 +1,128 @@
+#include "libgrpo/tensor/adapted_linear.hpp"
+
+#include "libgrpo/base/random.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+
+#include <cmath>
+#include <optional>
+
+namespace grpo {
+namespace {
+
+using std::int64_t;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// What autograd passes through untouched.
+struct Layout {
+  std::vector<int64_t> first_rows;
+  std::vector<double> scales;
+  Dropout dropout;
+};
+
+Dropout of_adapter(const Dropout& dropout, int64_t index) {
+  return {dropout.rate, derive_seed(dropout.key, static_cast<std::uint64_t>(index))};
+}
+
+/// Inputs: x, weight, bias, then a and b of every adapter. Saved for the backward pass: the same and the products h = drop(x) a^T.
+class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            at::TensorList matrices, const Layout& layout) {
+    const auto full = weight.to(at::kFloat);
+    auto y = at::linear(x, full, bias ? std::optional(bias->to(at::kFloat)) : std::nullopt);
+    variable_list saved{x, weight};
+    for (std::size_t i = 0; i < layout.scales.size(); ++i) {
+      const at::Tensor &a = matrices[2 * i], &b = matrices[2 * i + 1];
+      const auto h = at::mm(drop(x, of_adapter(layout.dropout, static_cast<int64_t>(i))), a.t());
+      y.narrow(1, layout.first_rows[i], b.size(0)).addmm_(h, b.t(), 1.0, layout.scales[i]);
+      saved.insert(saved.end(), {a, b, h});
+    }
+    ctx->save_for_backward(saved);
+    ctx->saved_data["biased"] = bias.has_value();
+    ctx->saved_data["first_rows"] = layout.first_rows;
+    ctx->saved_data["scales"] = layout.scales;
+    ctx->saved_data["rate"] = layout.dropout.rate;
+    ctx->saved_data["key"] = static_cast<int64_t>(layout.dropout.key);
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const auto g = grads[0].contiguous();
+    const auto first_rows = ctx->saved_data["first_rows"].toIntVector();
+    const auto scales = ctx->saved_data["scales"].toDoubleVector();
+    const Dropout dropout{ctx->saved_data["rate"].toDouble(), static_cast<std::uint64_t>(ctx->saved_data["key"].toInt())};
+    variable_list out(3 + 2 * scales.size() + 1);
+    const bool wants_x = ctx->needs_input_grad(0);
+    if (wants_x) out[0] = at::mm(g, weight.to(at::kFloat));
+    if (ctx->needs_input_grad(1)) out[1] = at::mm(g.t(), x).to(weight.scalar_type());
+    if (ctx->saved_data["biased"].toBool() && ctx->needs_input_grad(2)) out[2] = g.sum(0).to(weight.scalar_type());
+    for (std::size_t i = 0; i < scales.size(); ++i) {
+      const at::Tensor &a = saved[2 + 3 * i], &b = saved[3 + 3 * i], &h = saved[4 + 3 * i];
+      const auto g_rows = g.narrow(1, first_rows[i], b.size(0));
+      const auto g_h = at::mm(g_rows, b).mul_(scales[i]);
+      const Dropout own = of_adapter(dropout, static_cast<int64_t>(i));
+      out[3 + 2 * i] = at::mm(g_h.t(), drop(x, own));
+      out[4 + 2 * i] = at::mm(g_rows.t(), h).mul_(scales[i]);
+      if (wants_x) out[0].add_(drop(at::mm(g_h, a), own));  // the mask is its own transpose
+    }
+    return out;
+  }
+};
+
+std::uint32_t threshold(double rate) { return static_cast<std::uint32_t>(std::ldexp(rate, 32)); }
+
+}  // namespace
+
+at::Tensor drop(const at::Tensor& x, const Dropout& dropout) {
+  if (dropout.rate == 0.0) return x;
+  auto out = at::empty(x.sizes(), x.options());
+  const auto from = x.contiguous();
+  const float* in = from.const_data_ptr<float>();
+  auto* to = out.mutable_data_ptr<float>();
+  const auto keep = static_cast<float>(1.0 / (1.0 - dropout.rate));
+  const std::uint32_t below = threshold(dropout.rate);
+  const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(dropout.key), static_cast<std::uint32_t>(dropout.key >> 32)};
+  constexpr int64_t kLanes = 4;
+  at::parallel_for(0, (x.numel() + kLanes - 1) / kLanes, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const auto counter = static_cast<std::uint64_t>(block);
+      const auto bits = philox4x32({static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32), 0, 0}, key);
+      const int64_t last = std::min(x.numel(), (block + 1) * kLanes);
+      for (int64_t i = block * kLanes; i < last; ++i) to[i] = bits[static_cast<std::size_t>(i - block * kLanes)] < below ? 0.0F : in[i] * keep;
+    }
+  });
+  return out;
+}
+
+at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
+                          const Dropout& dropout) {
+  const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
+  if (adapters.empty() && weight.scalar_type() == at::kFloat) return at::linear(x, weight, optional_bias);
+  Layout layout{{}, {}, dropout};
+  std::vector<at::Tensor> matrices;
+  for (const LowRank& adapter : adapters) {
+    matrices.insert(matrices.end(), {adapter.a, adapter.b});
+    layout.first_rows.push_back(adapter.first_row);
+    layout.scales.push_back(adapter.scale);
+  }
+  return AdaptedLinear::apply(x, weight, optional_bias, at::TensorList(matrices), layout);
+}
+
+at::Tensor adapted_linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                    const std::vector<LowRank>& adapters, const Dropout& dropout) {
+  auto y = at::matmul(x, weight.to(at::kFloat).t());
+  if (bias.defined()) y = y + bias.to(at::kFloat);
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    const LowRank& adapter = adapters[i];
+    const auto mask = drop(at::ones_like(x), of_adapter(dropout, static_cast<int64_t>(i)));
+    const auto delta = adapter.scale * at::matmul(at::matmul(x * mask, adapter.a.t()), adapter.b.t());
+    const int64_t behind = y.size(1) - adapter.first_row - delta.size(1);
+    y = y + at::constant_pad_nd(delta, {adapter.first_row, behind}, 0);
+  }
+  return y;
+}
+
+}  // namespace grpo
