@@ -90,6 +90,8 @@ std::string convert(const Value& value, std::string& out, Notes&) {
 
 std::string convert(const Value& value, DatasetMixture& out, Notes& notes) { return read_mixture(value, out, notes); }
 
+std::string convert(const Value& value, JsonTable& out, Notes&) { return read_json_table(value, out); }
+
 template <class T>
 std::string convert(const Value& value, std::vector<T>& out, Notes& notes) {
   if (value.kind != Kind::list) {  // TRL takes a single word for a list of one

@@ -32,7 +32,8 @@ inline constexpr double kMaxCount = 1e9;
 /// Where an option lives in a Recipe, by type.
 using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<std::int64_t>*,
                           std::optional<double>*, std::optional<std::string>*, std::vector<std::string>*,
-                          std::vector<double>*, std::optional<DatasetMixture>*, EnumSlot>;
+                          std::vector<double>*, std::optional<DatasetMixture>*, std::optional<JsonTable>*,
+                          EnumSlot>;
 
 /// Which numbers are allowed: an interval, and one number outside it that has a meaning of its own (-1, say). Numbers
 /// are finite, unless `infinite` lets infinity through; NaN never is a number.
@@ -87,6 +88,9 @@ std::vector<std::string> nearest_names(const std::string& name, const std::vecto
 
 /// dataset_mixture from a table; returns why it cannot be, or empty.
 std::string read_mixture(const Value& value, DatasetMixture& mixture, std::vector<std::string>& notes);
+
+/// A table, or a string with a JSON object, as one line of JSON; returns why it cannot be, or empty.
+std::string read_json_table(const Value& value, JsonTable& table);
 
 /// dataset_mixture as a TOML inline table.
 std::string to_toml_value(const DatasetMixture& mixture);

@@ -11,6 +11,8 @@ struct Writer {
   std::string operator()(const double* value) const { return show_number(*value); }
   std::string operator()(const std::string* value) const { return toml_string(*value); }
   std::string operator()(const DatasetMixture* value) const { return to_toml_value(*value); }
+  // As a string, for TOML has no null.
+  std::string operator()(const JsonTable* value) const { return toml_string(value->json); }
   std::string operator()(const EnumSlot& slot) const { return toml_string(slot.names.at(slot.get())); }
 
   template <class T>

@@ -28,8 +28,10 @@ class Builder : public YAML::EventHandler {
     close();
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string& text) override {
-    open(mark, anchor, Value::of_text(text));
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+    Value value = Value::of_text(text);
+    value.quoted = tag == "!";
+    open(mark, anchor, std::move(value));
     close();
   }
 

@@ -18,6 +18,7 @@ namespace grpo {
 enum class SchedulerType { linear, cosine, constant, constant_with_warmup };
 enum class SaveStrategy { no, steps };
 enum class EvalStrategy { no, steps };
+enum class TorchDtype { float32, bfloat16, float16, automatic };  ///< automatic: as config.json says
 
 /// One part of a mixture. `weight` is the share of its rows that are kept, drawn by the mixture's seed; unset columns
 /// fall back to dataset_prompt_column and dataset_solution_column.
@@ -34,6 +35,12 @@ struct DatasetMixture {
   std::int64_t seed = 0;
   std::vector<MixtureEntry> datasets;
   bool operator==(const DatasetMixture&) const = default;
+};
+
+/// A table of anything, as one line of JSON.
+struct JsonTable {
+  std::string json = "{}";
+  bool operator==(const JsonTable&) const = default;
 };
 
 struct RunOptions {
@@ -56,6 +63,8 @@ struct DataOptions {
   std::optional<std::string> system_prompt;
   std::vector<std::string> few_shot;         ///< user, assistant, user, assistant, ...
   std::optional<std::string> chat_template;  ///< path or text; unset: the model's own; "none": plain prompts
+  std::optional<JsonTable> chat_template_kwargs;
+  std::optional<std::int64_t> chat_template_time;  ///< seconds since 1970; unset: when the run starts
   std::optional<std::int64_t> max_prompt_length;
   std::optional<std::string> eval_dataset_name;
   std::int64_t eval_num_prompts = 0;  ///< 0: all
@@ -65,6 +74,16 @@ struct DataOptions {
 struct PolicyOptions {
   std::string model_name_or_path;  ///< required
   std::string model_revision = "main";
+  TorchDtype torch_dtype = TorchDtype::float32;
+  bool gradient_checkpointing = false;
+  std::vector<std::string> freeze;
+  bool use_peft = false;
+  std::int64_t lora_r = 16;
+  double lora_alpha = 32.0;
+  double lora_dropout = 0.05;
+  std::vector<std::string> lora_target_modules;  ///< empty: q_proj and v_proj
+  std::vector<std::string> lora_modules_to_save;
+  bool use_rslora = false;
   bool operator==(const PolicyOptions&) const = default;
 };
 

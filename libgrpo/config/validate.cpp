@@ -44,6 +44,17 @@ void check_strings(const Recipe& recipe, Problems& problems) {
   refuse_empty("resume_from_checkpoint", recipe.checkpoint.resume_from_checkpoint);
 }
 
+void check_policy(const Recipe& recipe, Problems& problems) {
+  const PolicyOptions& policy = recipe.policy;
+  const ReferenceOptions& reference = recipe.reference;
+  if (policy.use_peft && !policy.freeze.empty())
+    problems.push_back({{"freeze", "use_peft"}, "adapters leave all of the model's own weights as they are; drop one of the two"});
+  if (policy.use_peft && (reference.sync_ref_model || reference.maxent_reference_ema_enabled))
+    problems.push_back({{"use_peft", "sync_ref_model", "maxent_reference_ema_enabled"},
+                        "sync_ref_model and maxent_reference_ema_enabled move the reference, but that of a model with adapters is the "
+                        "model without them"});
+}
+
 void check_sampling_and_reward(const Recipe& recipe, Problems& problems) {
   const SamplingOptions& sampling = recipe.sampling;
   if (sampling.min_completion_length > sampling.max_completion_length) {
@@ -139,6 +150,7 @@ void check_evaluation(const Recipe& recipe, Problems& problems) {
 std::vector<Problem> cross_check(const Recipe& recipe) {
   Problems problems;
   check_strings(recipe, problems);
+  check_policy(recipe, problems);
   check_data(recipe, problems);
   check_sampling_and_reward(recipe, problems);
   check_objective(recipe, problems);

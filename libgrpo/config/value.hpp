@@ -23,6 +23,7 @@ struct Value {
   std::string string;                               ///< of string, text, and other (a date, say: its description)
   std::vector<Value> items;                         ///< of list
   std::vector<std::pair<std::string, Value>> keys;  ///< of table, in the order written
+  bool quoted = false;                              ///< of text: stood in quotes
   std::size_t line = 0;                             ///< 1-based; 0 if unknown
 
   static Value of_boolean(bool value);

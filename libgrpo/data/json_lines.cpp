@@ -153,7 +153,9 @@ class JsonLines final : public PromptSource {
     row.origin = std::move(origin);
     const detail::JsonColumn& prompt = column(columns, prompt_column_, "dataset_prompt_column");
     if (prompt.kind == detail::JsonKind::list) {
-      row.messages = detail::read_messages(prompt.text);
+      detail::Conversation conversation = detail::read_messages(prompt.text);
+      row.messages = std::move(conversation.messages);
+      if (!conversation.plain) row.messages_json = prompt.text;
     } else {
       row.question = scalar(prompt, prompt_column_, "a string, a number or a list of {\"role\", \"content\"}");
       if (row.question.empty()) throw Error{ErrorKind::data, fmt::format("column \"{}\" is empty", prompt_column_)};

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 namespace grpo::detail {
@@ -147,21 +148,48 @@ std::map<std::string, JsonColumn> read_json_row(std::string_view line) {
   return std::move(reader.columns);
 }
 
-std::vector<Message> read_messages(const std::string& text) {
+namespace {
+
+/// The text of a list of parts such as {"type": "text", "text": "..."}; nothing if it is no such list.
+std::optional<std::string> text_of_parts(const json& parts) {
+  std::string text;
+  for (const json& part : parts) {
+    if (!part.is_object() || !part.contains("type")) return std::nullopt;
+    if (part["type"] != "text") continue;
+    if (!part.contains("text") || !part["text"].is_string()) return std::nullopt;
+    text += part["text"].get<std::string>();
+  }
+  return text;
+}
+
+}  // namespace
+
+Conversation read_messages(const std::string& text) {
   const json list = json::parse(text);  // written by RowReader: valid, and nested no deeper than kDeepestJson
-  std::vector<Message> messages;
+  Conversation conversation;
   for (const json& turn : list) {
     const auto field = [&](const char* name) -> std::string {
       const auto found = turn.is_object() ? turn.find(name) : turn.end();
       if (found != turn.end() && found->is_string()) return found->get<std::string>();
       throw Error{ErrorKind::data, fmt::format("turn {} of the conversation has no text \"{}\"; each turn is "
                                                "{{\"role\": \"user\", \"content\": \"...\"}}",
-                                               messages.size() + 1, name)};
+                                               conversation.messages.size() + 1, name)};
     };
-    messages.push_back({field("role"), field("content")});
+    Message message{field("role"), {}};
+    const auto content = turn.find("content");
+    const bool absent = content == turn.end() || content->is_null();
+    std::optional<std::string> parts;
+    if (content != turn.end() && content->is_array()) parts = text_of_parts(*content);
+    if (parts) {
+      message.content = std::move(*parts);
+    } else if (!absent || !turn.contains("tool_calls")) {
+      message.content = field("content");
+    }
+    conversation.plain = conversation.plain && turn.size() == 2 && content != turn.end() && content->is_string();
+    conversation.messages.push_back(std::move(message));
   }
-  if (messages.empty()) throw Error{ErrorKind::data, "the conversation has no turns"};
-  return messages;
+  if (conversation.messages.empty()) throw Error{ErrorKind::data, "the conversation has no turns"};
+  return conversation;
 }
 
 }  // namespace grpo::detail

@@ -29,8 +29,13 @@ inline constexpr int kDeepestJson = 32;  ///< levels of lists and objects in one
 /// throws: Error{data} with the reason alone: the caller knows file and line
 std::map<std::string, JsonColumn> read_json_row(std::string_view line);
 
-/// A list of {"role", "content"}, as JSON text of a column of kind list.
+struct Conversation {
+  std::vector<Message> messages;  ///< content: the text, or the text parts of a list of parts; empty for null
+  bool plain = true;              ///< every turn is a role and a text, nothing else
+};
+
+/// A list of {"role", "content", ...}, as JSON text of a column of kind list. A turn with tool_calls needs no content.
 /// throws: Error{data} with the reason alone
-std::vector<Message> read_messages(const std::string& json);
+Conversation read_messages(const std::string& json);
 
 }  // namespace grpo::detail

@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/random.hpp"
+#include "libgrpo/data/template_variables.hpp"
 
 #include <fmt/format.h>
 
@@ -63,6 +64,7 @@ PromptSet::PromptSet(const PromptSource& source, const Tokenizer& tokenizer, con
                             "answer, ...",
                             style_.few_shot.size())};
   }
+  if (!style_.now) style_.now = wall_clock_now();
   if (style_.max_prompt_tokens < 0) {
     throw Error{ErrorKind::recipe, fmt::format("max_prompt_length is {}, must be >= 0", style_.max_prompt_tokens)};
   }
@@ -75,7 +77,10 @@ Prompt PromptSet::prompt(std::size_t index) const {
   try {
     std::vector<Message> messages = conversation(row, style_);
     if (chat_ != nullptr) {
-      prompt.text = chat_->render(messages, {true, style_.bos_token, style_.eos_token, {}});
+      const ChatTemplate::Options options{true, style_.bos_token, style_.eos_token,
+                                          detail::template_variables(style_.chat_template_kwargs, row), style_.now};
+      prompt.text = row.messages_json.empty() ? chat_->render(messages, options)
+                                              : chat_->render_json(detail::messages_json(messages, row), options);
       prompt.messages = std::move(messages);
     } else {
       prompt.text = plain_lines(messages);

@@ -18,13 +18,17 @@ struct PromptStyle {
   std::vector<std::string>
       few_shot;                      ///< worked examples put before the question: user, assistant, user, assistant, ...
   std::string bos_token, eos_token;  ///< what the template may refer to
+  std::string chat_template_kwargs;  ///< further variables of the template, a JSON object; a row's own win
+  std::optional<std::int64_t> now = {};  ///< ChatTemplate::Options::now; unset: the local time when the set is made
   std::int64_t max_prompt_tokens = 0;  ///< a longer prompt is Error{data} naming row and length; 0 = no limit
 };
 
 /// Prompts by index: system message, worked examples, then the question (or the row's conversation).
 /// Prompt::id is a digest of the rendered text and the row's index in `source`: two equal rows have different ids, and
-/// an id does not depend on order, epoch, rank or resume. Another mixture of the same files gives other ids. thread:
-/// const members from many threads; source, tokenizer and chat must outlive it
+/// an id does not depend on order, epoch, rank or resume. Another mixture of the same files gives other ids, and so does
+/// another date where the template shows one. As in TRL, a row's columns tools (a list of JSON schemas) and
+/// chat_template_kwargs (an object) are variables of the template.
+/// thread: const members from many threads; source, tokenizer and chat must outlive it
 class PromptSet {
  public:
   /// `chat` may be null: then there is no template (base models): system prompt, examples and question each start on a

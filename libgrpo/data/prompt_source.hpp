@@ -17,6 +17,7 @@ namespace grpo {
 struct Row {
   std::string question;                        ///< plain question; empty if `messages` is set
   std::vector<Message> messages;               ///< a conversational row; empty if `question` is set
+  std::string messages_json;                   ///< of `messages` with more than role and text (tool_calls, parts); else empty
   std::string solution;                        ///< the gold answer; may be empty
   std::map<std::string, std::string> columns;  ///< every column as it stands, JSON-encoded unless a string
   std::string origin;                          ///< "train.jsonl:17", for messages
@@ -35,7 +36,7 @@ class PromptSource {
 /// JSON lines: one object a line, UTF-8; blank lines are skipped. Opening indexes line offsets and reads the first row;
 /// every other row is checked when it is read. The file is memory-mapped, so a large set costs 8 bytes a row.
 /// Values: strings as they are, numbers as their JSON text. A prompt column that holds a list of {"role", "content"}
-/// makes a conversational row. Nesting in other columns is bounded (32).
+/// makes a conversational row; what else a turn holds (tool_calls, a list of parts) is kept for the chat template. Nesting in other columns is bounded (32).
 /// A solution that holds "####" (GSM8K) is cut to the text after the last one, thousands separators removed; the column
 /// in Row::columns keeps all of it.
 /// throws: Error{data}: missing file (says how to get GSM8K if the path looks like it), Parquet or a JSON array instead

@@ -6,6 +6,7 @@
 #include "libgrpo/text/jinja_unicode.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <initializer_list>
 
 namespace grpo {
@@ -75,6 +76,12 @@ ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
+std::int64_t wall_clock_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  return localtime_r(&now, &local) ? static_cast<std::int64_t>(timegm(&local)) : static_cast<std::int64_t>(now);
+}
+
 const std::string& ChatTemplate::source() const { return impl_->source; }
 
 std::string ChatTemplate::Impl::render(jinja::Value messages, const Options& options) const {
@@ -100,7 +107,7 @@ std::string ChatTemplate::Impl::render(jinja::Value messages, const Options& opt
       variables.set(key, value);
     }
   }
-  jinja::Evaluator evaluator(body, variables);
+  jinja::Evaluator evaluator(body, variables, options.now ? *options.now : wall_clock_now());
   try {
     return evaluator.render();
   } catch (const jinja::Failure& failure) {

@@ -7,6 +7,7 @@
 
 #include "libgrpo/types/prompt.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -30,6 +31,8 @@ class ChatTemplate {
     std::string bos_token;
     std::string eos_token;
     std::string extra_json;  ///< further variables as a JSON object, e.g. {"enable_thinking": false, "tools": [...]}
+    /// What strftime_now shows: seconds since 1970, shown in UTC; unset: the local time of the call.
+    std::optional<std::int64_t> now = {};
   };
   /// throws: Error{data} if the template raises (raise_exception) or exceeds a limit
   [[nodiscard]] std::string render(const std::vector<Message>& messages, const Options& options) const;
@@ -42,6 +45,9 @@ class ChatTemplate {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// The local time as its clock on the wall shows it, for Options::now: a run that takes it once renders one date.
+std::int64_t wall_clock_now();
 
 /// The template a model brings: chat_template.jinja, tokenizer_config.json (string or list, "default"), or GGUF
 /// metadata. empty if it has none. throws: Error{data} if it has one that does not read

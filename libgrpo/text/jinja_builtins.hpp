@@ -39,10 +39,6 @@ class Bound {
 };
 
 Value apply_filter(std::string_view name, const Value& input, const Arguments& arguments, Budget& budget);
-/// Filters on sequences; nullopt if `name` is not one. Called by apply_filter.
-std::optional<Value> apply_sequence_filter(std::string_view name, const Value& input, const Arguments& arguments,
-                                           Budget& budget);
-bool is_sequence_filter(std::string_view name);
 bool is_filter(std::string_view name);
 bool is_test(std::string_view name);
 bool apply_test(std::string_view name, const Value& input, const Arguments& arguments, Budget& budget);
@@ -58,7 +54,9 @@ Value call_text_method(const Value& self, std::string_view name, const Arguments
 bool loop_attribute(LoopData& loop, std::string_view name, Value& result);
 
 bool is_global(std::string_view name);
-/// range, dict, raise_exception, strftime_now. The evaluator makes namespaces itself.
+/// strftime_now(format): `now` in seconds since 1970
+Value strftime_now(const Arguments& arguments, std::int64_t now);
+/// range, dict, raise_exception. What needs the evaluator is called by it.
 Value call_global(std::string_view name, const Arguments& arguments, Budget& budget);
 /// dict(mapping or pairs, **named)
 DictData build_dict(const Arguments& arguments, Budget& budget);

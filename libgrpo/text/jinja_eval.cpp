@@ -28,6 +28,7 @@ struct Finish {
   LoopData& loop;
   ~Finish() {
     loop.accept = nullptr;
+    loop.again = nullptr;
     loop.drawn = loop.source.size();
     loop.last_changed.reset();
     loop.finished = true;
@@ -139,7 +140,8 @@ Evaluator::Flow Evaluator::run(const Stmt& statement) {
       }
       break;
     case StmtKind::loop:
-      return run_loop(statement);
+      run_loop(statement, eval(*statement.value), 1);
+      break;
     case StmtKind::macro:
       scope_->values[statement.macro->name] = make_macro(*statement.macro);
       break;
@@ -148,7 +150,8 @@ Evaluator::Flow Evaluator::run(const Stmt& statement) {
       break;
     case StmtKind::filter: {
       const Value result = through_filters(statement.value.get(), Value(captured(statement.body)));
-      write(to_str(result, budget_));
+      if (!result.text()) throw Failure("a filter block must end in a string, got " + type_name(result));
+      write(*result.text());
       break;
     }
     case StmtKind::scope: {
@@ -176,19 +179,28 @@ void Evaluator::run_set(const Stmt& statement) {
   assign(*statement.target, through_filters(statement.value.get(), Value(captured(statement.body))));
 }
 
-Evaluator::Flow Evaluator::run_loop(const Stmt& statement) {
+void Evaluator::run_loop(const Stmt& statement, const Value& sequence, int level) {
   auto loop = std::make_shared<LoopData>();
   const Finish finish{*loop};
-  const Value sequence = eval(*statement.value);
+  loop->level = level;
   loop->depth = 1 + depth_of(sequence);
   if (loop->depth > kMaxNesting) throw Failure("data nested too deep");
   loop->source = iterate(sequence, budget_);
   if (statement.test) {
-    loop->accept = [this, &statement](const Value& item) {
+    loop->accept = [this, &statement, home = scope_](const Value& item) {
       budget_.step();
+      const Restore outer(scope_, home);  // the body may have asked, but its variables are not the loop's
       const Restore scope(scope_, open_scope());
       assign(*statement.target, item);
       return truth(eval(*statement.test));
+    };
+  }
+  if (statement.recursive) {
+    loop->again = [this, &statement, home = scope_, level](const Value& items) {
+      const Restore scope(scope_, home);
+      const Restore out(out_, std::string());
+      run_loop(statement, items, level + 1);
+      return std::exchange(out_, {});
     };
   }
   bool to_the_end_once = false;
@@ -203,9 +215,9 @@ Evaluator::Flow Evaluator::run_loop(const Stmt& statement) {
     if (flow == Flow::go_on) to_the_end_once = true;
   }
   // As in jinja2, `else` also runs if break or continue ended every turn.
-  if (to_the_end_once) return Flow::go_on;
+  if (to_the_end_once) return;
   const Restore scope(scope_, open_scope());
-  return run(statement.otherwise);
+  run(statement.otherwise);
 }
 
 void Evaluator::run_call_block(const Stmt& statement) {

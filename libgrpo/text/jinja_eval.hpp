@@ -22,7 +22,9 @@ struct Scope {
 
 class Evaluator {
  public:
-  Evaluator(const Body& body, const DictData& variables) : body_(body), variables_(variables) {}
+  /// `now`: what strftime_now shows, seconds since 1970 in UTC
+  Evaluator(const Body& body, const DictData& variables, std::int64_t now)
+      : body_(body), variables_(variables), now_(now) {}
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;
@@ -38,7 +40,7 @@ class Evaluator {
   // Statements write to out_.
   Flow run(const Body& body);
   Flow run(const Stmt& statement);
-  Flow run_loop(const Stmt& statement);
+  void run_loop(const Stmt& statement, const Value& sequence, int level);
   void run_set(const Stmt& statement);
   void run_call_block(const Stmt& statement);
   std::string captured(const Body& body);
@@ -57,11 +59,13 @@ class Evaluator {
   Value through_filters(const Expr* node, Value text);
   Arguments eval_arguments(const CallArguments& arguments);
   Value call(const Value& function, const Arguments& arguments);
+  Value call_loop(const Loop& loop, const Arguments& arguments);
   Value call_macro(const FunctionData& function, const Arguments& arguments);
   Value make_namespace(const Arguments& arguments);
 
   const Body& body_;
   const DictData& variables_;
+  std::int64_t now_;
   Budget budget_;
   Place place_;
   std::string out_;

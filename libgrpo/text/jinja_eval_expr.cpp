@@ -195,6 +195,7 @@ Value Evaluator::eval_call(const Expr& node) {
 
 Value Evaluator::call(const Value& function, const Arguments& arguments) {
   if (function.is<Undefined>()) fail_undefined(function);
+  if (const auto* loop = function.as<Loop>()) return call_loop(*loop, arguments);
   const auto* data = function.as<Function>();
   if (!data) throw Failure("a value of type " + type_name(function) + " cannot be called");
   switch ((*data)->kind) {
@@ -206,6 +207,7 @@ Value Evaluator::call(const Value& function, const Arguments& arguments) {
       break;
   }
   if ((*data)->name == "namespace") return make_namespace(arguments);
+  if ((*data)->name == "strftime_now") return strftime_now(arguments, now_);
   return call_global((*data)->name, arguments, budget_);
 }
 
@@ -220,6 +222,15 @@ Value Evaluator::make_namespace(const Arguments& arguments) {
   }
   namespaces_.push_back(space);
   return Value(Namespace(std::move(space)));
+}
+
+Value Evaluator::call_loop(const Loop& loop, const Arguments& arguments) {
+  const Depth depth(macro_depth_, kMaxMacroDepth, "recursive loops");
+  const Bound bound("loop", arguments, {"iterable"}, 1);
+  if (!loop->again) throw Failure("the loop is not marked as recursive, or is over");
+  std::string text = loop->again(bound[0]);
+  budget_.take(text.size() + 256);
+  return Value(std::move(text));
 }
 
 Value Evaluator::call_macro(const FunctionData& function, const Arguments& arguments) {

@@ -1,4 +1,4 @@
-// Python's text % values: %s %r %d %i %x %f %e %g %%, with flags, width, precision and names.
+// Python's text % values: %s %r %c %d %i %u %x %X %o %f %e %g %%, with flags, width, precision and names.
 #include "libgrpo/text/jinja_builtins.hpp"
 #include "libgrpo/text/jinja_operators.hpp"
 #include "libgrpo/text/jinja_unicode.hpp"
@@ -39,6 +39,18 @@ std::string signed_text(std::string text, const Directive& d) {
   return text;
 }
 
+/// A code point, or a text of one.
+std::string character(const Value& value) {
+  if (value.text() && code_points(*value.text()) == 1) return *value.text();
+  const auto* code = value.as<std::int64_t>();
+  const auto* flag = value.as<bool>();
+  const std::int64_t c = code ? *code : flag ? (*flag ? 1 : 0) : -1;
+  if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF)) throw Failure("%c needs a character");
+  std::string out;
+  append_utf8(out, static_cast<char32_t>(c));
+  return out;
+}
+
 std::string print(const Directive& d, const Value& value, Budget& budget) {
   if (d.letter == 's' || d.letter == 'r') {
     std::string text = d.letter == 's' ? to_str(value, budget) : to_repr(value, budget);
@@ -48,17 +60,20 @@ std::string print(const Directive& d, const Value& value, Budget& budget) {
     return padded(std::move(text), d, false);
   }
   if (value.is<Undefined>()) fail_undefined(value);
+  if (d.letter == 'c') return padded(character(value), d, false);
   const double number = number_of(value);
-  if (d.letter == 'd' || d.letter == 'i' || d.letter == 'x') {
+  const bool digits = d.letter == 'x' || d.letter == 'X' || d.letter == 'o';
+  if (d.letter == 'd' || d.letter == 'i' || d.letter == 'u' || digits) {
     const auto* whole = value.as<std::int64_t>();
     if (d.precision >= 0 || !(std::fabs(number) < 9.2e18 || whole))
       throw Failure("% cannot print this number as an integer");
-    if (d.letter == 'x' && value.is<double>()) throw Failure("%x needs an integer");
+    if (digits && value.is<double>()) throw Failure("%x, %X and %o need an integer");
     const std::int64_t integer = whole ? *whole : static_cast<std::int64_t>(number);
-    if (d.letter == 'x') {
-      if (integer < 0) throw Failure("%x of a negative number is not supported");
+    if (digits) {
+      const char* const format = d.letter == 'x' ? "%s%llx" : d.letter == 'X' ? "%s%llX" : "%s%llo";
+      const auto size = integer < 0 ? 0 - static_cast<unsigned long long>(integer) : static_cast<unsigned long long>(integer);
       std::array<char, 32> buffer{};
-      std::snprintf(buffer.data(), buffer.size(), "%llx", static_cast<unsigned long long>(integer));
+      std::snprintf(buffer.data(), buffer.size(), format, integer < 0 ? "-" : "", size);
       return padded(signed_text(buffer.data(), d), d, true);
     }
     return padded(signed_text(std::to_string(integer), d), d, true);
@@ -136,13 +151,13 @@ std::string percent_format(std::string_view format, const Value& values, Budget&
         d.precision = std::min(d.precision * 10 + (peek() - '0'), 100'000'000);
     }
     d.letter = peek();
-    if (std::string_view("srdixfeg").find(d.letter) == std::string_view::npos || !d.letter) {
+    if (std::string_view("srcdiuxXofeg").find(d.letter) == std::string_view::npos || !d.letter) {
       throw Failure("unsupported format character in '" + std::string(format.substr(percent, i - percent + 1)) + "'");
     }
     budget.take(d.width);
     put(print(d, has_value ? value : next(), budget));
   }
-  const bool whole = tuple ? used == values.list()->size() : used > 0 || named || dict || values.list();
+  const bool whole = tuple ? used == values.list()->size() : used > 0 || named || dict || values.list() || values.is<Undefined>();
   if (!whole) throw Failure("not all arguments were used by the format string");
   return out;
 }

@@ -15,13 +15,6 @@ bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return 99;
-}
-
 class Lexer {
  public:
   explicit Lexer(std::string_view source) : source_(source) {}
@@ -279,51 +272,12 @@ class Lexer {
     std::size_t end = at_ + 1;
     while (end < source_.size() && source_[end] != quote) end += source_[end] == '\\' ? 2 : 1;
     if (end >= source_.size()) fail("a string without its closing quote");
-    push(TokenKind::text, unescape(source_.substr(at_ + 1, end - at_ - 1)), end + 1);
-    move_to(end + 1);
-  }
-
-  [[nodiscard]] std::string unescape(std::string_view text) const {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] != '\\') {
-        out += text[i];
-        continue;
-      }
-      static constexpr std::string_view kLetters = "\\'\"abfnrtv";
-      static constexpr std::string_view kMeaning = "\\'\"\a\b\f\n\r\t\v";
-      const char c = text[++i];
-      if (const std::size_t letter = kLetters.find(c); letter != std::string_view::npos) {
-        out += kMeaning[letter];
-      } else if (c == '\n') {
-        continue;
-      } else if (c >= '0' && c <= '7') {
-        char32_t code = 0;
-        std::size_t count = 0;
-        for (; count < 3 && i + count < text.size() && text[i + count] >= '0' && text[i + count] <= '7'; ++count) {
-          code = code * 8 + static_cast<char32_t>(text[i + count] - '0');
-        }
-        append_utf8(out, code);
-        i += count - 1;
-      } else if (c == 'x' || c == 'u' || c == 'U') {
-        const std::size_t count = c == 'x' ? 2 : c == 'u' ? 4 : 8;
-        char32_t code = 0;
-        for (std::size_t k = 1; k <= count; ++k) {
-          const int digit = i + k < text.size() ? hex_value(text[i + k]) : 99;
-          if (digit > 15) fail("a truncated \\" + std::string(1, c) + " escape");
-          code = code * 16 + static_cast<char32_t>(digit);
-        }
-        if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) fail("an escape that is no character");
-        append_utf8(out, code);
-        i += count;
-      } else if (c == 'N') {
-        fail("\\N{...} escapes are not supported");
-      } else {
-        out += '\\';
-        out += c;
-      }
+    try {
+      push(TokenKind::text, unescape(source_.substr(at_ + 1, end - at_ - 1)), end + 1);
+    } catch (const Failure& failure) {
+      fail(failure.what());
     }
-    return out;
+    move_to(end + 1);
   }
 
   std::string_view source_;
@@ -334,21 +288,6 @@ class Lexer {
 };
 
 }  // namespace
-
-std::string normalise_source(std::string_view source) {
-  std::string out;
-  out.reserve(source.size());
-  for (std::size_t i = 0; i < source.size(); ++i) {
-    if (source[i] == '\r') {
-      if (i + 1 < source.size() && source[i + 1] == '\n') ++i;
-      out += '\n';
-    } else {
-      out += source[i];
-    }
-  }
-  if (!out.empty() && out.back() == '\n') out.pop_back();
-  return out;
-}
 
 std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(); }
 

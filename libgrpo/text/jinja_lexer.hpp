@@ -4,6 +4,8 @@
 /// override that. One newline at the end of the template is dropped.
 #pragma once
 
+#include "libgrpo/text/jinja_limits.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -43,6 +45,10 @@ class SyntaxFailure : public std::runtime_error {
 
 /// Line ends as \n, without the last one.
 std::string normalise_source(std::string_view source);
+/// What a string literal means; `text` stands between the quotes. throws: Failure for an escape that is no character
+std::string unescape(std::string_view text);
+/// Of a digit in any base up to 16; 99 for any other character.
+int hex_value(char c);
 /// `source` is normalised and valid UTF-8; the last token is `end`. throws: SyntaxFailure
 std::vector<Token> tokenize(std::string_view source);
 

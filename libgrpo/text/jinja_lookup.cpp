@@ -38,6 +38,12 @@ bool find_method(const Value& value, std::string_view name, Value& result) {
   return true;
 }
 
+Value slice_of_range(const StreamData& range, std::int64_t first, std::int64_t last, std::int64_t stride, Budget& budget) {
+  std::int64_t step = 0;
+  if (__builtin_mul_overflow(range.step, stride, &step)) throw Failure("integer overflow: values are limited to 64 bits");
+  return make_range(range.start + first * range.step, range.start + last * range.step, step, budget);
+}
+
 }  // namespace
 
 Value get_attribute(const Value& value, std::string_view name, Budget& budget) {
@@ -47,6 +53,9 @@ Value get_attribute(const Value& value, std::string_view name, Budget& budget) {
   if (const auto* space = value.as<Namespace>()) {
     const Value* found = (*space)->attributes.find(name);
     return found ? *found : missing(value, Value(name), budget);
+  }
+  if (const auto* list = value.as<List>(); list && list->data->group) {
+    if (name == "grouper" || name == "list") return (*value.list())[name == "list" ? 1 : 0];
   }
   if (find_method(value, name, result)) return result;
   if (const auto* dict = value.as<Dict>()) {
@@ -128,11 +137,10 @@ Value get_slice(const Value& value, const Value& start, const Value& stop, const
     }
     return Value(std::move(out), value.as<Text>()->markup);
   }
+  if (is_range) return slice_of_range(**stream, first, last, stride, budget);
   budget.take(picked.size() * sizeof(Value));
-  const Items& source = is_range ? (*stream)->items : *value.list();
   Items items;
-  for (const std::size_t i : picked) items.push_back(source[i]);
-  if (is_range) return make_stream(std::move(items), StreamData::Kind::range, "range(...)");
+  for (const std::size_t i : picked) items.push_back((*value.list())[i]);
   return make_list(std::move(items), value.as<List>()->tuple);
 }
 

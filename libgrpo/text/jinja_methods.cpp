@@ -75,34 +75,23 @@ Value range_global(const Arguments& arguments, Budget& budget) {
   const std::int64_t stop = bound.integer(one ? 0 : 1, 0);
   const std::int64_t step = bound.integer(2, 1);
   if (step == 0) throw Failure("range() step must not be zero");
-  std::string label = "range(" + std::to_string(start) + ", " + std::to_string(stop);
-  label += bound.has(2) && step != 1 ? ", " + std::to_string(step) + ")" : ")";
-  Items items;
-  for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
-    if (static_cast<std::int64_t>(items.size()) >= kMaxRange) {
-      throw Failure(label + " has more than " + std::to_string(kMaxRange) + " items");
-    }
-    items.emplace_back(i);
-    if (__builtin_add_overflow(i, step, &i)) break;
-  }
-  budget.take(items.size() * sizeof(Value));
-  return make_stream(std::move(items), StreamData::Kind::range, std::move(label));
+  return make_range(start, stop, step, budget);
 }
 
-Value strftime_global(const Arguments& arguments) {
+}  // namespace
+
+Value strftime_now(const Arguments& arguments, std::int64_t now) {
   const Bound bound("strftime_now", arguments, {"format"}, 1);
   const std::string& format = bound.text(0);
   if (format.empty()) return Value("");
   if (format.size() > 1000 || format.find('\0') != format.npos) throw Failure("strftime_now: the format is too long");
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  if (!localtime_r(&now, &local)) throw Failure("strftime_now: no local time");
+  const auto seconds = static_cast<std::time_t>(now);
+  std::tm date{};
+  if (!gmtime_r(&seconds, &date)) throw Failure("strftime_now: no date for this time");
   std::array<char, 4096> buffer{};
-  const std::size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &local);
+  const std::size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &date);
   return Value(to_valid_utf8(std::string_view(buffer.data(), size)));
 }
-
-}  // namespace
 
 bool is_changing_method(const Value& value, std::string_view name) {
   if (value.is<Dict>()) return dict_changes().count(name) > 0;
@@ -159,7 +148,7 @@ bool loop_attribute(LoopData& loop, std::string_view name, Value& result) {
     const Value* next = loop.peek();
     result = next ? *next : undefined("there is no next item");
   } else if (name == "depth" || name == "depth0") {
-    result = std::int64_t{name == "depth"};
+    result = std::int64_t{loop.level} - (name == "depth" ? 0 : 1);
   } else {
     return false;
   }
@@ -198,7 +187,6 @@ Value call_global(std::string_view name, const Arguments& arguments, Budget& bud
   budget.step();
   if (name == "range") return range_global(arguments, budget);
   if (name == "dict") return make_dict(build_dict(arguments, budget));
-  if (name == "strftime_now") return strftime_global(arguments);
   const Bound bound("raise_exception", arguments, {"message"}, 1);
   throw Failure("the template refuses: " + to_str(bound[0], budget).substr(0, 1000));
 }

@@ -131,11 +131,11 @@ class Parser : public ExprParser {
   void branch(Stmt& statement) {
     statement.kind = StmtKind::branch;
     for (;;) {
+      const std::size_t known = unknown_.size();
       ExprPtr test = tuple(false);
       skip_symbol(":");
       statement.place.end = now().end;
       end_tag();
-      const std::size_t known = unknown_.size();
       Body body = statements({"elif", "else", "endif"});
       statement.branches.emplace_back(std::move(test), std::move(body));
       forget_unknown(known);
@@ -156,7 +156,7 @@ class Parser : public ExprParser {
     if (!skip_name("in")) fail("expected 'in'" + got());
     statement.value = tuple(false, "recursive");
     if (skip_name("if")) statement.test = expression();
-    if (now().is_name("recursive")) fail("recursive loops are not supported");
+    statement.recursive = skip_name("recursive");
     skip_symbol(":");
     end_tag();
     const std::size_t known = unknown_.size();

@@ -1,4 +1,4 @@
-/// Tokens -> tree: jinja2's grammar without inheritance, imports and recursive loops.
+/// Tokens -> tree: jinja2's grammar without inheritance and imports.
 ///
 /// Recursive descent with a limit on nesting; long chains of one operator are limited too, as they make a deep tree.
 #pragma once

@@ -85,7 +85,7 @@ enum class StmtKind {
   set,         ///< target = value
   set_block,   ///< target = rendered body, through the filters in value
   branch,      ///< branches; a null test is the else
-  loop,        ///< target in value, if test; body; otherwise
+  loop,        ///< target in value, if test; body; otherwise; recursive
   macro,       ///< macro
   call_block,  ///< value is a call; macro is its caller
   filter,      ///< rendered body through the filters in value
@@ -98,6 +98,7 @@ struct Stmt {
   StmtKind kind = StmtKind::text;
   Place place;
   std::string text;
+  bool recursive = false;
   ExprPtr target, value, test;
   std::vector<std::pair<ExprPtr, Body>> branches;
   std::vector<std::pair<ExprPtr, ExprPtr>> assignments;

@@ -73,6 +73,12 @@ bool case_test(const Call& call) {
   return any;
 }
 
+/// Python looks the value up as a key.
+bool names_one(const Call& call, bool (*exists)(std::string_view)) {
+  static_cast<void>(hash_key(call.input));
+  return call.input.text() && exists(*call.input.text());
+}
+
 using Test = bool (*)(const Call&);
 
 const std::map<std::string_view, Test>& tests() {
@@ -83,6 +89,8 @@ const std::map<std::string_view, Test>& tests() {
       {"divisibleby", divisible_test},
       {"escaped", [](const Call& call) { return call.input.is<Text>() && call.input.as<Text>()->markup; }},
       {"even", [](const Call& call) { return remainder_is(call, 2, 0); }},
+      {"filter", [](const Call& call) { return names_one(call, is_filter); }},
+      {"test", [](const Call& call) { return names_one(call, is_test); }},
       {"false", [](const Call& call) { return call.input.is<bool>() && !*call.input.as<bool>(); }},
       {"float", [](const Call& call) { return call.input.is<double>(); }},
       {"in",

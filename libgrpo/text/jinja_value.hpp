@@ -79,6 +79,7 @@ struct Value {
 struct ListData {
   Items items;
   int depth = 1;
+  bool group = false;  ///< a pair that groupby made: .grouper and .list name its halves
 };
 
 /// In order of insertion; 1, 1.0 and true are one key, as in Python.
@@ -101,6 +102,7 @@ struct StreamData {
   std::string label;  ///< "dict_items", "range(0, 3)"
   Items items;
   std::size_t next = 0;  ///< a generator gives each item once
+  std::int64_t start = 0, step = 1;  ///< of a range
   int depth = 1;
 };
 
@@ -120,8 +122,11 @@ struct FunctionData {
 Value undefined(std::string why);
 Value make_list(Items items, bool tuple = false);  ///< throws: Failure if nested too deep
 Value make_pair(Value first, Value second);
+Value make_group(Value grouper, Value list);
 Value make_dict(DictData dict);
 Value make_stream(Items items, StreamData::Kind kind = StreamData::Kind::generator, std::string label = {});
+/// range(start, stop, step). throws: Failure above kMaxRange items
+Value make_range(std::int64_t start, std::int64_t stop, std::int64_t step, Budget& budget);
 int depth_of(const Value& value);
 
 /// Python's name of the type: "str", "dict", ...

@@ -15,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxFileBytes = 1ULL << 29;
-/// What transformers writes beside tokenizer.json.
-constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+/// What transformers writes beside tokenizer.json, the files of its slow tokenizers among them.
+constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json",
+                                   "vocab.json", "merges.txt", "tokenizer.model"};
 
 std::unique_ptr<Tokenizer> load_json(const fs::path& file) {
   TextTokenizer::Files files;

@@ -32,11 +32,22 @@ const Values kOther = {
     {"system_prompt", "\"two\\nlines\\tand … more\""},
     {"few_shot", "[\"1+1\", \"2\"]"},
     {"chat_template", "\"none\""},
+    {"chat_template_kwargs", R"("{\"enable_thinking\":false,\"n\":[1,null]}")"},
+    {"chat_template_time", "1700000000"},
     {"max_prompt_length", "256"},
     {"eval_dataset_name", "\"sums\""},
     {"eval_num_prompts", "10"},
     {"model_name_or_path", "\"models/m\""},
     {"model_revision", "\"v1.2\""},
+    {"torch_dtype", "\"bfloat16\""},
+    {"gradient_checkpointing", "true"},
+    {"freeze", "[\"model.layers.0.*\"]"},
+    {"lora_r", "8"},
+    {"lora_alpha", "16.0"},
+    {"lora_dropout", "0.0"},
+    {"lora_target_modules", "[\"q_proj\", \"down_proj\"]"},
+    {"lora_modules_to_save", "[\"lm_head\"]"},
+    {"use_rslora", "true"},
     {"reference_model_name_or_path", "\"models/r\""},
     {"sync_ref_model", "true"},
     {"ref_model_mixup_alpha", "0.5"},
@@ -175,6 +186,11 @@ Values second_table() {
   return values;
 }
 
+// What stands with neither of them.
+const Values kAdapters = {{"model_name_or_path", "\"m\""}, {"dataset_name", "\"d.jsonl\""}, {"use_peft", "true"}};
+
+std::vector<Values> tables() { return {kOther, second_table(), kAdapters}; }
+
 std::string recipe_of(const Values& values) {
   std::string text;
   for (const auto& [name, value] : values) text += name + " = " + value + "\n";
@@ -187,7 +203,7 @@ TEST_CASE("every option goes from TOML into the recipe and back", "[config]") {
   Recipe defaults;
   const auto default_list = fields(defaults);
   std::set<std::string> tried;
-  for (const Values& values : {kOther, second_table()}) {
+  for (const Values& values : tables()) {
     const LoadedRecipe loaded = load_text("r.toml", recipe_of(values), "");
     Recipe read = loaded.recipe;
     const auto list = fields(read);
@@ -211,7 +227,7 @@ TEST_CASE("every option goes from TOML into the recipe and back", "[config]") {
 TEST_CASE("each option alone reads into its own member and no other", "[config]") {
   Recipe defaults;
   const auto default_list = fields(defaults);
-  for (const Values& values : {kOther, second_table()}) {
+  for (const Values& values : tables()) {
     Recipe source = load_text("r.toml", recipe_of(values), "").recipe;
     const auto source_list = fields(source);
     for (std::size_t target = 0; target < default_list.size(); ++target) {
@@ -231,13 +247,14 @@ TEST_CASE("each option alone reads into its own member and no other", "[config]"
 }
 
 TEST_CASE("the same recipe over the command line", "[config]") {
-  for (const Values& values : {kOther, second_table()}) {
+  for (const Values& values : tables()) {
     const LoadedRecipe from_file = load_text("r.toml", recipe_of(values), "");
     std::vector<std::string> words;
     for (const auto& [name, value] : values) {
       std::string word = value.front() == '"' ? value.substr(1, value.size() - 2) : value;
       if (name == "output_dir") word = from_file.recipe.run.output_dir;
       if (name == "system_prompt") word = *from_file.recipe.data.system_prompt;
+      if (name == "chat_template_kwargs") word = from_file.recipe.data.chat_template_kwargs->json;
       if (name == "dataset_mixture") {
         word = R"({"seed": 1, "datasets": [{"id": "a", "weight": 0.5, "columns": ["x"]},
                   {"id": "b", "prompt_column": "p", "solution_column": "s"}]})";
@@ -249,7 +266,7 @@ TEST_CASE("the same recipe over the command line", "[config]") {
 }
 
 TEST_CASE("the same recipe in YAML", "[config]") {
-  for (const Values& values : {kOther, second_table()}) {
+  for (const Values& values : tables()) {
     Values flow = values;
     if (flow.count("dataset_mixture") > 0) {
       flow["dataset_mixture"] =

@@ -131,7 +131,7 @@ optim: adamw_torch_fused
             .notes.at(0)
             .ends_with("r.yaml:1: report_to: wandb is not there yet, ignored (metrics go to output_dir)"));
   CHECK(load_words({"--attn_implementation", "sdpa", "--bf16"}).notes.size() == 2);
-  CHECK(errors_of("r.yaml", "gen_best_of: 4\noptim: adafactor\nvllm_best_of: 2\nuse_peft: true\n").size() == 4);
+  CHECK(errors_of("r.yaml", "gen_best_of: 4\noptim: adafactor\nvllm_best_of: 2\nuse_dora: true\n").size() == 4);
   CHECK(errors_of("r.yaml", "gen_best_of: 4\n") ==
         Lines{"r.yaml:1: gen_best_of = 4: not there yet (best-of sampling); remove it or set it to 1 or null"});
   CHECK(errors_of_words({"--optim=adamw|adamw_hf"}).size() == 1);

@@ -220,6 +220,29 @@ class Inspect(Case):
         self.assertIn("5 of 5 prompts", self.good("grpo_inspect", "prompts", "--config", recipe, "--rows", "99"))
         self.bad(2, "--rows=0: must be >= 1", "grpo_inspect", "prompts", "--config", recipe, "--rows", "0")
 
+    def test_prompts_show_what_the_template_is_told(self):
+        tool = {"type": "function", "function": {"name": "clock"}}
+        rows = self.file("told.jsonl", "".join(json.dumps({"problem": "Q", "answer": "1", **more}) + "\n" for more in (
+            {}, {"chat_template_kwargs": {"enable_thinking": True}}, {"tools": [tool]}, {"tools": json.dumps([tool])}, {"tools": {}})))
+        template = self.file("told.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}|{{ enable_thinking }}|"
+                                           "{{ tools | map(attribute='function.name') | join if tools }}|{{ strftime_now('%d %b %Y') }}")
+        recipe = self.file("told.toml", f'''model_name_or_path = "{self.model}"
+dataset_name = "{rows}"
+chat_template = "{template}"
+chat_template_time = 1700000000
+max_completion_length = 16
+[data.chat_template_kwargs]
+enable_thinking = false
+''')
+        words = ("grpo_inspect", "prompts", "--config", recipe, "--json")
+        out = self.objects(*words, "--rows", "4")
+        self.assertEqual([o["text"] for o in out], ["Q|False||14 Nov 2023", "Q|True||14 Nov 2023", "Q|False|clock|14 Nov 2023",
+                                                    "Q|False|clock|14 Nov 2023"])
+        out = self.objects(*words, "--rows", "1", "--chat_template_kwargs", '{"enable_thinking": "maybe"}')
+        self.assertEqual(out[0]["text"], "Q|maybe||14 Nov 2023")
+        self.bad(3, 'told.jsonl:5: column "tools" is object, expected a list of tools', *words, "--rows", "5")
+        self.bad(2, "chat_template_kwargs", *words, "--chat_template_kwargs", "[1]")
+
     def test_logprobs_are_those_of_the_sampler(self):
         made = self.generate("--prompt", "Hello", "--n", "70", "--max_completion_length", "20", "--seed", "3")
         lines = [{"prompt_ids": c["prompt_token_ids"], "completion_ids": c["token_ids"]} for c in made]

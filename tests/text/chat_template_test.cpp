@@ -1,10 +1,8 @@
-#include "libgrpo/text/chat_template.hpp"
-
-#include "libgrpo/base/error.hpp"
+#include "tests/text/render.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -16,31 +14,8 @@ namespace {
 
 using grpo::ChatTemplate;
 using grpo::Message;
-using Json = nlohmann::ordered_json;
-
-/// Rendered with one user message and these further variables.
-std::string render(const std::string& source, const std::string& extra = {}) {
-  ChatTemplate::Options options;
-  options.extra_json = extra;
-  return ChatTemplate(source).render({{"user", "hi"}}, options);
-}
-
-/// What the Error{data} says; "" if there is none.
-std::string complaint(const std::string& source, const std::string& extra = {}) {
-  try {
-    static_cast<void>(render(source, extra));
-  } catch (const grpo::Error& error) {
-    CHECK(error.kind() == grpo::ErrorKind::data);
-    return error.what();
-  }
-  return "";
-}
-
-std::string repeated(const std::string& text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
+using grpo::test::complaint;
+using grpo::test::render;
 
 class Folder {
  public:
@@ -66,34 +41,6 @@ class Folder {
 };
 
 }  // namespace
-
-TEST_CASE("templates render as transformers renders them", "[chat_template][oracle]") {
-  std::ifstream file("tests/oracle/templates.json");
-  REQUIRE(file);
-  const Json oracle = Json::parse(file);
-  std::size_t count = 0;
-  for (const Json& one : oracle["cases"]) {
-    const Json& t = one["template"];
-    const std::string source =
-        (t.is_number() ? oracle["templates"][t.get<std::size_t>()]["source"] : t).get<std::string>();
-    const std::string messages = oracle["conversations"][one["messages"].get<std::size_t>()].dump();
-    ChatTemplate::Options options;
-    options.add_generation_prompt = one["add_generation_prompt"].get<bool>();
-    options.bos_token = oracle["bos_token"].get<std::string>();
-    options.eos_token = oracle["eos_token"].get<std::string>();
-    options.extra_json = oracle["extras"][one["extra"].get<std::size_t>()].dump();
-    INFO("case " << count << "\n" << source << "\nmessages " << messages << "\nwhy " << one["why"]);
-    ++count;
-    if (one["expected"].is_null()) {
-      CHECK_THROWS_AS(ChatTemplate(source).render_json(messages, options), grpo::Error);
-      continue;
-    }
-    std::string rendered;
-    CHECK_NOTHROW(rendered = ChatTemplate(source).render_json(messages, options));
-    CHECK(rendered == one["expected"].get<std::string>());
-  }
-  CHECK(count > 1000);
-}
 
 TEST_CASE("SmolLM2's own template renders as jinja2 renders it", "[chat_template][model]") {
   const std::filesystem::path model = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
@@ -170,10 +117,21 @@ TEST_CASE("bytes that are no UTF-8 become U+FFFD, and lengths count characters",
   CHECK_THROWS_WITH(ChatTemplate("ab\xC0\x80"), Catch::Contains("UTF-8 at byte 2"));
 }
 
-TEST_CASE("strftime_now formats the local time", "[chat_template]") {
-  const std::string year = render("{{ strftime_now('%Y') }}");
-  CHECK(year.size() == 4);
-  CHECK(std::stoi(year) >= 2024);
+TEST_CASE("strftime_now shows the given time, else the local time", "[chat_template]") {
+  const ChatTemplate chat("{{ strftime_now('%Y-%m-%d %H:%M:%S') }}");
+  ChatTemplate::Options options;
+  options.now = 1'700'000'000;
+  CHECK(chat.render(std::vector<Message>{}, options) == "2023-11-14 22:13:20");  // in UTC, wherever it runs
+  options.now = 0;
+  CHECK(chat.render(std::vector<Message>{}, options) == "1970-01-01 00:00:00");
+  options.now = grpo::wall_clock_now();
+  const std::time_t now = std::time(nullptr);
+  const std::string shown = chat.render(std::vector<Message>{}, options);
+  std::tm read{};
+  REQUIRE(strptime(shown.c_str(), "%Y-%m-%d %H:%M:%S", &read));
+  read.tm_isdst = -1;
+  CHECK(std::abs(std::difftime(std::mktime(&read), now)) < 60);
+  CHECK(std::stoi(render("{{ strftime_now('%Y') }}")) >= 2024);
   CHECK(render("{{ strftime_now('') }}") == "");
   CHECK(render("{{ strftime_now('%d %b %Y') | length }}") == "11");
   CHECK_THAT(complaint("{{ strftime_now(3) }}"), Catch::Contains("needs a string"));
@@ -187,6 +145,7 @@ TEST_CASE("a refusal shows template, line and expression", "[chat_template]") {
              Catch::Contains("line 2") && Catch::Contains("Roles must alternate"));
   CHECK_THAT(complaint("{% if x %}\n\n{{ y }}"), Catch::Contains("line 3") && Catch::Contains("endif"));
   CHECK_THAT(complaint("ok\n{{ 1 +* 2 }} more"), Catch::Contains("line 2") && Catch::Contains("1 +* 2"));
+  CHECK_THAT(complaint("{% filter length %}abc{% endfilter %}"), Catch::Contains("must end in a string"));
   CHECK_THAT(complaint("{% frobnicate %}"), Catch::Contains("'frobnicate'"));
   CHECK_THAT(complaint("{{ 1 | frobnicate }}"), Catch::Contains("unknown or unsupported filter 'frobnicate'"));
   CHECK_THAT(complaint("{{ 1 is frobnicated }}"), Catch::Contains("unknown or unsupported test 'frobnicated'"));
@@ -230,7 +189,6 @@ TEST_CASE("text that does not parse is refused", "[chat_template]") {
                           "{% extends 'x' %}",
                           "{% import 'x' as y %}",
                           "{% block b %}{% endblock %}",
-                          "{% for x in y recursive %}{% endfor %}",
                           "{{ $ }}",
                           "{{ a ! b }}",
                           "{{ none = 1 }}",
@@ -245,17 +203,19 @@ TEST_CASE("text that does not parse is refused", "[chat_template]") {
 TEST_CASE("a filter that nobody knows is refused where jinja2 refuses it", "[chat_template]") {
   for (const char* bad : {"{{ 1 | frob }}", "{% for x in [] %}{{ 1 | frob }}{% endfor %}", "{{ 1 is frob }}",
                           "{% if false %}{% for x in [] %}{{ 1 | frob }}{% endfor %}{% endif %}",
-                          "{% if 1 | frob %}{% endif %}", "{% macro m() %}{{ 1 | frob }}{% endmacro %}"}) {
+                          "{% macro m() %}{{ 1 | frob }}{% endmacro %}"}) {
     INFO(bad);
     CHECK_THROWS_WITH(ChatTemplate(bad), Catch::Contains("'frob'"));
   }
   for (const char* good :
        {"{% if false %}{{ 1 | frob }}{% endif %}ok", "{{ 'ok' if true else 1 | frob }}",
-        "{{ 1 | frob if false else 'ok' }}", "{% if true %}ok{% else %}{{ 1 is frob }}{% endif %}"}) {
+        "{{ 1 | frob if false else 'ok' }}", "{% for x in [] %}{% if x | frob %}{% endif %}{% else %}ok{% endfor %}",
+        "{% if true %}ok{% else %}{{ 1 is frob }}{% endif %}"}) {
     INFO(good);
     CHECK(render(good) == "ok");
   }
   CHECK_THAT(complaint("{% if true %}{{ 1 | frob }}{% endif %}"), Catch::Contains("'frob'"));
+  CHECK_THAT(complaint("{% if 1 | frob %}{% endif %}"), Catch::Contains("'frob'"));
 }
 
 TEST_CASE("the sandbox forbids what it forbids in Python", "[chat_template]") {
@@ -267,113 +227,6 @@ TEST_CASE("the sandbox forbids what it forbids in Python", "[chat_template]") {
     CHECK_FALSE(complaint(bad).empty());
   }
   CHECK(render("{{ [1].append is defined }}{{ ''.__class__ is defined }}") == "FalseFalse");
-}
-
-TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]") {
-  struct Hostile {
-    std::string source;
-    std::string complaint;
-  };
-  const std::string nested_loops =
-      "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% "
-      "endfor %}";
-  const std::string double_it =
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}{% set ns.x = ns.x ";
-  const std::string fold = "{% set ns = namespace(x=[]) %}{% for i in range(";
-  const std::vector<Hostile> all = {
-      {repeated("x", (1 << 20) + 1), "above the limit"},
-      {"{{ " + repeated("(", 100'000) + "1", "nested deeper"},
-      {"{{ " + repeated("[", 5000) + repeated("]", 5000) + " }}", "nested deeper"},
-      {"{{ " + repeated("not ", 5000) + "1 }}", "nested deeper"},
-      {"{{ " + repeated("-", 5000) + "1 }}", "nested deeper"},
-      {"{{ 1" + repeated(" if 1 else 1", 5000) + " }}", "nested deeper"},
-      {"{{ 1" + repeated("+1", 5000) + " }}", "more than 200 levels"},
-      {"{{ 1" + repeated("|abs", 5000) + " }}", "more than 200 levels"},
-      {"{{ x" + repeated(".x", 5000) + " }}", "more than 200 levels"},
-      {"{{ x" + repeated("[0]", 5000) + " }}", "more than 200 levels"},
-      {"{{ x" + repeated("()", 5000) + " }}", "more than 200 levels"},
-      {repeated("{% if 1 %}", 5000), "nested deeper"},
-      {repeated("{% for x in [1] %}", 200) + repeated("{% endfor %}", 200), "nested deeper"},
-      {"{% set " + repeated("(", 5000) + "a" + repeated(")", 5000) + " = 1 %}", "nested deeper"},
-      {nested_loops, "steps"},
-      {"{% for a in range(99999) %}{% for b in range(99999) %}{{ "
-       "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' }}"
-       "{% endfor %}{% endfor %}",
-       "rendered text"},
-      {"{{ 'a' * 10**9 }}", "above the limit"},
-      {"{{ [0] * 10**9 }}", "above the limit"},
-      {"{{ 'a' * 10**19 }}", "overflow"},
-      {double_it + "~ ns.x %}{% endfor %}", "above the limit"},
-      {double_it + "+ ns.x %}{% endfor %}", "above the limit"},
-      {double_it + "| replace('a', 'aa') %}{% endfor %}", "above the limit"},
-      {double_it + "| replace('', 'aaaa') %}{% endfor %}", "above the limit"},
-      {double_it + "| tojson | tojson %}{% endfor %}", "above the limit"},
-      {double_it + "| list | join('aaaa') %}{% endfor %}", "above the limit"},
-      {double_it + "| escape | string | indent(1000, true) %}{% endfor %}{{ ns.x * 9999 }}", "above the limit"},
-      {"{{ range(10**9) | length }}", "more than 100000 items"},
-      {"{{ range(-(10**18), 10**18) | length }}", "more than 100000 items"},
-      {"{{ range(0, 10, 0) }}", "zero"},
-      {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro calls nested deeper"},
-      {"{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}", "nested deeper"},
-      {"{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(50) }}", "steps"},
-      {fold + "9999) %}{% set ns.x = [ns.x] %}{% endfor %}", "nested deeper"},
-      {fold + "9999) %}{% set ns.x = {'a': ns.x} %}{% endfor %}", "nested deeper"},
-      {fold + "9999) %}{% set ns.x = (ns.x, ns.x).count %}{% endfor %}", "nested deeper"},
-      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "steps"},
-      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}", "steps"},
-      {fold + "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{% set a = ns.x %}" + fold +
-           "60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ a == ns.x }}",
-       "steps"},
-      {"{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "contains itself"},
-      {"{% set ns = namespace() %}{% set ns.me = [ns] %}{{ ns.me | tojson }}", "Namespace"},
-      {"{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = ns.x + ['aaaa'] %}{% endfor %}",
-       "values of more"},
-      {"{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{% set b = a ~ i %}{% endfor %}", "values of more"},
-      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 4999999 ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor "
-       "%}",
-       "steps"},
-      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}{% for i in range(99999) %}{{ a == b }}{% endfor %}",
-       "steps"},
-      {"{% set a = ('a' * 200000).split('a') | list %}{% for i in range(99999) %}{{ a | sort | length }}{% endfor %}",
-       "steps"},
-      {"{{ 'x'.center(10**12) }}", "above the limit"},
-      {"{{ '%1000000000d' % 1 }}", "above the limit"},
-      {"{{ 2 ** 63 }}", "overflow"},
-      {"{{ -9223372036854775807 - 2 }}", "overflow"},
-      {"{{ (-9223372036854775807 - 1) // -1 }}", "overflow"},
-      {"{{ 1 / 0 }}", "zero"},
-      {"{{ 1 % 0 }}", "zero"},
-      {"{{ 'abc'[::0] }}", "zero"},
-      {"{{ strftime_now('%9999999Y') * 1 }}{{ 0 / 0 }}", "zero"},
-      {"{{ strftime_now('%Y' * 5000) }}", "too long"},
-  };
-  for (const Hostile& one : all) {
-    INFO(one.source.substr(0, 200));
-    const std::clock_t start = std::clock();  // of the processor: the machine may be busy
-    const std::string text = complaint(one.source);
-    const double took_s = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-    CHECK_THAT(text, Catch::Contains(one.complaint));
-    CHECK(text.size() < 2000);
-    CHECK(took_s < 20);  // well under a second in a release build
-  }
-}
-
-TEST_CASE("objects that hold each other are freed", "[chat_template][hostile]") {
-  // Meaningful under the address sanitizer, which reports what is left.
-  CHECK(render("{% set ns = namespace(l=[]) %}{% set ns.me = ns %}{% set ns.l = [ns, ns.l] %}ok") == "ok");
-  CHECK(
-      render(
-          "{% macro m() %}{% set ns.m = m %}{{ ns.m is defined }}{% endmacro %}{% set ns = namespace() %}{{ m() }}") ==
-      "True");
-  CHECK(render(
-            "{% set ns = namespace() %}{% for i in range(3) %}{% set ns.l = loop %}{{ loop.changed(loop) }}{% endfor %}"
-            "{{ ns.l.changed(ns.l) }}{{ ns.l.length }}") == "TrueFalseFalseTrue3");
-  CHECK(
-      render("{% set h = namespace(p=0) %}{% for i in range(50000) %}{% set old = h.p %}{% set n = namespace(p=old) %}"
-             "{% set h.p = n %}{% endfor %}ok") == "ok");
-  CHECK(render("{% set h = namespace(f=0) %}{% for i in range(50000) %}{% set old = h.f %}{% macro g() %}{{ old }}{% "
-               "endmacro %}"
-               "{% set h.f = g %}{% endfor %}ok") == "ok");
 }
 
 TEST_CASE("one template renders in many threads at once", "[chat_template]") {
@@ -421,6 +274,18 @@ TEST_CASE("details in which templates rely on Python", "[chat_template]") {
            {"{{ {'items': 1}['items'] }} {{ {'items': 1}.items is callable }} {{ {'x': 1}.x }}", "1 True 1"},
            {"{{ {1: 'a', 1.0: 'b', true: 'c'} }}", "{1: 'c'}"},
            {"{{ '\\u00e9\\n\\x41\\101' }}", "é\nAA"},
+           {"{% for g in [{'v': 'b'}, {'v': 'A'}, {'v': 'B'}] | groupby('v') %}{{ g.grouper }}{{ g.list | length }}{{ g[0] }};{% "
+            "endfor %}",
+            "A1A;b2b;"},
+           {"{{ ['b', 'A', 'B'] | groupby(0, case_sensitive=true) | map('first') | join }}", "ABb"},
+           {"{{ '{:>4}|{:4}|{:^5}|{:*<4}|{:04d}|{:+.1f}|{:,}|{a[0]}{b.c}|{!r}'.format('x', 'y', 'z', 7, -3, 2.25, 12345, 'q', a=[1], "
+            "b={'c': 2}) }}",
+            "   x|y   |  z  |7***|-003|+2.2|12,345|12|'q'"},
+           {"{% for t in [{'n': 1, 'k': [{'n': 2}]}, {'n': 3}] recursive %}{{ loop.depth }}{{ t.n }}{% if t.k %}({{ loop(t.k) }}){% "
+            "endif %}{% endfor %}",
+            "11(22)13"},
+           {"{{ [1, 2, 3, 4, 5] | slice(3, 'F') | list }} {{ 'one two three' | truncate(9, leeway=0) }} {{ {'a b': 'c/&'} | urlencode }}",
+            "[[1, 2], [3, 4], [5, 'F']] one... a+b=c%2F%26"},
        }) {
     INFO(one.source);
     CHECK(render(one.source) == one.expected);
