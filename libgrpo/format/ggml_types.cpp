@@ -4,22 +4,26 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace grpo::detail {
 namespace {
 
+constexpr float kMaxHalf = 65504.0F;
+constexpr float kMaxBfloat16 = 0x1.FEp127F;
+
 constexpr std::array<GgmlType, 11> kTypes{{
-    {0, "F32", 1, 4, decode_f32},
-    {1, "F16", 1, 2, decode_f16},
+    {0, "F32", 1, 4, decode_f32, encode_f32, std::numeric_limits<float>::max()},
+    {1, "F16", 1, 2, decode_f16, encode_f16, kMaxHalf},
     {2, "Q4_0", 32, 2 + 16, decode_q4_0},
     {3, "Q4_1", 32, 2 + 2 + 16, decode_q4_1},
     {6, "Q5_0", 32, 2 + 4 + 16, decode_q5_0},
     {7, "Q5_1", 32, 2 + 2 + 4 + 16, decode_q5_1},
-    {8, "Q8_0", 32, 2 + 32, decode_q8_0},
+    {8, "Q8_0", 32, 2 + 32, decode_q8_0, encode_q8_0, kMaxHalf * 127},
     {12, "Q4_K", 256, 2 + 2 + 12 + 128, decode_q4_k},
     {13, "Q5_K", 256, 2 + 2 + 12 + 32 + 128, decode_q5_k},
     {14, "Q6_K", 256, 128 + 64 + 16 + 2, decode_q6_k},
-    {30, "BF16", 1, 2, decode_bf16},
+    {30, "BF16", 1, 2, decode_bf16, encode_bf16, kMaxBfloat16},
 }};
 
 // By ggml's number; empty where ggml withdrew the type.

@@ -8,8 +8,9 @@
 ///   Q4_K, Q5_K  (d s) q - (m t)            Q6_K        (d s) (q - 32), s signed
 ///
 /// Source: the block layouts of ggml. The products fit 24 bits, or are rounded once as in ggml, so the result does not
-/// depend on the instruction set. What it does not do: encode; the types that need a codebook (IQ*), ternary, 2 and 3
-/// bit.
+/// depend on the instruction set. Encoders exist for F32, F16 and BF16 (rounded to nearest, ties to even) and Q8_0 (d is
+/// the largest magnitude over 127, q = x / d rounded, halves away from zero), as ggml's reference. What it does not do: the
+/// types that need a codebook (IQ*), ternary, 2 and 3 bit.
 #pragma once
 
 #include <cstddef>
@@ -26,6 +27,9 @@ struct GgmlType {
   std::uint32_t block_bytes;
   /// Reads blocks x block_bytes from `in` (any alignment), writes blocks x block_elements floats.
   void (*decode)(const std::uint8_t* in, std::size_t blocks, float* out);
+  /// The way back, of values up to `largest` in magnitude; nullptr: decoded only.
+  void (*encode)(const float* in, std::size_t blocks, std::uint8_t* out) = nullptr;
+  float largest = 0.0F;
 };
 
 /// Elements in the largest block; every block size divides it.
@@ -49,5 +53,10 @@ void decode_q8_0(const std::uint8_t* in, std::size_t blocks, float* out);
 void decode_q4_k(const std::uint8_t* in, std::size_t blocks, float* out);
 void decode_q5_k(const std::uint8_t* in, std::size_t blocks, float* out);
 void decode_q6_k(const std::uint8_t* in, std::size_t blocks, float* out);
+
+void encode_f32(const float* in, std::size_t blocks, std::uint8_t* out);
+void encode_f16(const float* in, std::size_t blocks, std::uint8_t* out);
+void encode_bf16(const float* in, std::size_t blocks, std::uint8_t* out);
+void encode_q8_0(const float* in, std::size_t blocks, std::uint8_t* out);
 
 }  // namespace grpo::detail

@@ -2,176 +2,110 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/format/ggml_types.hpp"
-#include "libgrpo/format/gguf_cursor.hpp"
+#include "libgrpo/format/gguf_part.hpp"
 #include "libgrpo/format/show.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <limits>
 #include <utility>
 
 namespace grpo {
 namespace {
 
+namespace fs = std::filesystem;
 using detail::GgmlType;
-using detail::GgufCursor;
+using detail::GgufPart;
 using detail::shown;
 
-constexpr std::uint64_t kMinKeyValueBytes = 13;    // key length, value type, one byte of value
-constexpr std::uint64_t kMinTensorInfoBytes = 32;  // name length, one dimension, type, offset
-constexpr std::uint32_t kMaxDimensions = 4;        // ggml's limit
-constexpr std::int64_t kDefaultAlignment = 32;
-
-struct Counts {
-  std::uint64_t tensors;
-  std::uint64_t key_values;
-};
-
-Counts read_header(GgufCursor& cursor) {
-  if (cursor.remaining() < 4) cursor.fail("too short for the four letters GGUF");
-  const auto magic = cursor.scalar<std::array<char, 4>>();
-  const std::string_view letters{magic.data(), magic.size()};
-  if (letters != "GGUF") cursor.fail(fmt::format("starts with \"{}\", not with GGUF", shown(letters)));
-  const auto version = cursor.scalar<std::uint32_t>();
-  if (version != 2 && version != 3) {
-    const bool swapped = (version & 0xFFFFU) == 0 && version != 0;
-    cursor.fail(swapped ? "big-endian, which is not read here"
-                        : fmt::format("version {}, but versions 2 and 3 are read here", version));
-  }
-  const Counts counts{cursor.scalar<std::uint64_t>(), cursor.scalar<std::uint64_t>()};
-  cursor.expect_room(counts.key_values, kMinKeyValueBytes, "metadata keys");
-  cursor.expect_room(counts.tensors, kMinTensorInfoBytes, "tensors");
-  return counts;
-}
-
-/// Bytes of a tensor of this shape; fails on sizes that are not whole blocks or exceed the file.
-std::uint64_t tensor_bytes(const GgufCursor& cursor, const GgmlType& type, const std::vector<std::int64_t>& shape) {
-  std::uint64_t elements = 1;
-  for (const std::int64_t extent : shape) {
-    if (__builtin_mul_overflow(elements, static_cast<std::uint64_t>(extent), &elements) ||
-        elements > std::numeric_limits<std::uint64_t>::max() / type.block_bytes) {
-      cursor.fail("the number of elements overflows");
-    }
-  }
-  if (shape.back() % type.block_elements != 0) {
-    cursor.fail(
-        fmt::format("rows of {} are not whole blocks of {} ({})", shape.back(), type.block_elements, type.name));
-  }
-  return elements / type.block_elements * type.block_bytes;
-}
-
-/// Name, shape, type and offset; `data` stays empty and `offset` relative until the start of the data is known.
-GgufTensor read_tensor_info(GgufCursor& cursor, std::uint64_t* bytes) {
-  GgufTensor tensor;
-  tensor.name = cursor.name();
-  cursor.item = fmt::format("tensor \"{}\"", shown(tensor.name));
-  const auto dimensions = cursor.scalar<std::uint32_t>();
-  if (dimensions < 1 || dimensions > kMaxDimensions) cursor.fail(fmt::format("{} dimensions, not 1 to 4", dimensions));
-  for (std::uint32_t i = 0; i < dimensions; ++i) {
-    const auto extent = cursor.scalar<std::int64_t>();
-    if (extent < 1) cursor.fail(fmt::format("extent {} in dimension {}", extent, i));
-    tensor.shape.insert(tensor.shape.begin(), extent);
-  }
-  const auto type_id = cursor.scalar<std::uint32_t>();
-  const GgmlType* type = detail::find_ggml_type(type_id);
-  if (type == nullptr) {
-    cursor.fail(
-        fmt::format("type {} cannot be decoded here; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K and "
-                    "Q6_K can",
-                    detail::ggml_type_name(type_id)));
-  }
-  tensor.type = type->name;
-  tensor.offset = cursor.scalar<std::uint64_t>();
-  *bytes = tensor_bytes(cursor, *type, tensor.shape);
-  return tensor;
-}
-
-std::int64_t read_alignment(const GgufCursor& cursor, const GgufFile& file) {
-  if (!file.has("general.alignment")) return kDefaultAlignment;
-  const std::int64_t alignment = file.integer("general.alignment");
-  if (alignment < 1 || alignment > (std::int64_t{1} << 31) ||
-      !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
-    cursor.fail(fmt::format("general.alignment is {}, not a power of two", alignment));
-  }
-  return alignment;
-}
-
-/// Two tensors over the same bytes would let a small file claim any amount of memory.
-void refuse_overlap(GgufCursor& cursor, const std::vector<GgufTensor>& tensors) {
-  std::vector<const GgufTensor*> sorted;
-  for (const GgufTensor& tensor : tensors) sorted.push_back(&tensor);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
-  for (std::size_t i = 1; i < sorted.size(); ++i) {
-    const GgufTensor& before = *sorted[i - 1];
-    if (before.offset + before.data.size() > sorted[i]->offset) {
-      cursor.item = fmt::format("tensor \"{}\"", shown(sorted[i]->name));
-      cursor.fail(fmt::format("its data at byte {} lie inside those of \"{}\"", sorted[i]->offset, shown(before.name)));
-    }
-  }
+[[noreturn]] void refuse(const fs::path& path, std::string_view why) {
+  throw Error{ErrorKind::data, fmt::format("{}: {}", path.string(), why)};
 }
 
 template <class T>
-const T* get(const GgufFile& file, std::string_view key) {
-  const auto found = file.metadata().find(key);
-  return found == file.metadata().end() ? nullptr : std::get_if<T>(&found->second);
+const T* get(const GgufMetadata& metadata, std::string_view key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? nullptr : std::get_if<T>(&found->second);
 }
 
 template <class T>
 const T& require(const GgufFile& file, std::string_view key, std::string_view kind) {
-  const T* value = get<T>(file, key);
+  const T* value = get<T>(file.metadata(), key);
   if (value == nullptr) {
-    throw Error{ErrorKind::data,
-                fmt::format("{}: metadata key \"{}\" {}; the model may be of a kind that is not supported",
-                            file.path().string(), shown(key),
-                            file.has(key) ? fmt::format("is not {}", kind) : fmt::format("({}) is missing", kind))};
+    refuse(file.path(),
+           fmt::format("metadata key \"{}\" {}; the model may be of a kind that is not supported", shown(key),
+                       file.has(key) ? fmt::format("is not {}", kind) : fmt::format("({}) is missing", kind)));
   }
   return *value;
 }
 
+/// How many files a model was split into; 1 for one that was not.
+std::int64_t parts_of(const GgufPart& part) {
+  const auto* count = get<std::int64_t>(part.metadata, "split.count");
+  return count == nullptr ? 1 : *count;
+}
+
+/// "model-00002-of-00003.gguf" -> model-00001-of-00003.gguf, ...; by the numbers alone, as llama.cpp names them.
+std::vector<fs::path> part_paths(const fs::path& path, std::int64_t count) {
+  constexpr std::size_t kDigits = 5, kTail = std::string_view("-00001-of-00001.gguf").size();
+  const std::string name = path.filename().string();
+  const std::string suffix = fmt::format("-of-{:05}.gguf", count);
+  const std::size_t digits = name.size() - std::min(name.size(), kTail) + 1;
+  if (name.size() < kTail || name.substr(digits + kDigits) != suffix || name[digits - 1] != '-' ||
+      name.find_first_not_of("0123456789", digits) != digits + kDigits) {
+    refuse(path, fmt::format("is one of {} parts of a split model, but is not called NAME-00001-of-{:05}.gguf or alike: the "
+                             "other parts cannot be found; give all parts their names back",
+                             count, count));
+  }
+  std::vector<fs::path> paths;
+  for (std::int64_t i = 1; i <= count; ++i)
+    paths.push_back(path.parent_path() / fmt::format("{}{:05}{}", name.substr(0, digits), i, suffix));
+  return paths;
+}
+
+/// Part `index` of `count`, opened and held against what it says of itself.
+GgufPart open_part(const fs::path& path, std::size_t index, std::int64_t count) {
+  std::error_code code;
+  if (!fs::exists(path, code))
+    refuse(path, fmt::format("part {} of {} of the model is missing; all parts lie in one folder", index + 1, count));
+  GgufPart part = detail::read_gguf_part(path);
+  const auto* number = get<std::int64_t>(part.metadata, "split.no");
+  if (parts_of(part) != count || number == nullptr || *number != static_cast<std::int64_t>(index)) {
+    refuse(path, fmt::format("says it is part {} of {}, by its name it is part {} of {}; fetch the parts of one model again",
+                             number == nullptr ? "?" : std::to_string(*number + 1), parts_of(part), index + 1, count));
+  }
+  return part;
+}
+
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path) : path_(path), file_(path) {
-  GgufCursor cursor{file_.bytes(), path_};
-  const Counts counts = read_header(cursor);
-  for (std::uint64_t i = 0; i < counts.key_values; ++i) {
-    cursor.item = fmt::format("metadata key {} of {}", i + 1, counts.key_values);
-    std::string key = cursor.name();
-    cursor.item = fmt::format("metadata key \"{}\"", shown(key));
-    if (has(key)) cursor.fail("occurs twice");
-    GgufValue value = detail::read_gguf_value(cursor);
-    metadata_.emplace(std::move(key), std::move(value));
+GgufFile::GgufFile(const fs::path& path) : path_(path) {
+  GgufPart given = detail::read_gguf_part(path);
+  const std::int64_t count = parts_of(given);
+  if (count == 1) {
+    adopt(std::move(given), path);
+    return;
   }
-  cursor.item = "metadata";
-  const auto alignment = static_cast<std::uint64_t>(read_alignment(cursor, *this));
-  if (const auto* parts = get<std::int64_t>(*this, "split.count"); parts != nullptr && *parts > 1) {
-    cursor.fail(fmt::format("is one of {} parts of a split model; merge them into one file first", *parts));
-  }
+  constexpr std::int64_t kMostParts = 99999;  // five digits
+  if (count < 1 || count > kMostParts) refuse(path, fmt::format("split.count is {}, expected 1 to {}", count, kMostParts));
+  const std::vector<fs::path> paths = part_paths(path, count);
+  path_ = paths[0];
+  for (std::size_t i = 0; i < paths.size(); ++i) adopt(open_part(paths[i], i, count), paths[i]);
+  const auto* total = get<std::int64_t>(metadata_, "split.tensors.count");
+  if (total != nullptr && *total != static_cast<std::int64_t>(tensors_.size()))
+    refuse(path_, fmt::format("split.tensors.count is {}, but the {} parts hold {} tensors", *total, count, tensors_.size()));
+}
 
-  std::vector<std::uint64_t> sizes(static_cast<std::size_t>(counts.tensors));
-  for (std::uint64_t& size : sizes) {
-    cursor.item = fmt::format("tensor {} of {}", tensors_.size() + 1, counts.tensors);
-    tensors_.push_back(read_tensor_info(cursor, &size));
-    if (!index_.emplace(tensors_.back().name, tensors_.size() - 1).second) cursor.fail("occurs twice");
+/// The metadata of a model are those of its first part.
+void GgufFile::adopt(detail::GgufPart&& part, const fs::path& path) {
+  if (files_.empty()) metadata_ = std::move(part.metadata);
+  files_.push_back(std::move(part.file));
+  for (GgufTensor& tensor : part.tensors) {
+    if (!index_.emplace(tensor.name, tensors_.size()).second)
+      refuse(path, fmt::format("tensor \"{}\" is in another part, too", shown(tensor.name)));
+    tensors_.push_back(std::move(tensor));
   }
-  const std::uint64_t data_begin = (cursor.position() + alignment - 1) / alignment * alignment;
-  const std::uint64_t data_bytes = file_.bytes().size() - std::min<std::uint64_t>(data_begin, file_.bytes().size());
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    GgufTensor& tensor = tensors_[i];
-    cursor.item = fmt::format("tensor \"{}\"", shown(tensor.name));
-    if (tensor.offset % alignment != 0) {
-      cursor.fail(fmt::format("offset {} is not a multiple of the alignment {}", tensor.offset, alignment));
-    }
-    if (tensor.offset > data_bytes || sizes[i] > data_bytes - tensor.offset) {
-      cursor.fail(fmt::format("{} bytes at offset {} of the data, which end at {}: the file is cut short", sizes[i],
-                              tensor.offset, data_bytes));
-    }
-    tensor.offset += data_begin;
-    tensor.data = file_.bytes().subspan(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(sizes[i]));
-  }
-  refuse_overlap(cursor, tensors_);
 }
 
 bool GgufFile::has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
@@ -179,7 +113,7 @@ bool GgufFile::has(std::string_view key) const { return metadata_.find(key) != m
 std::int64_t GgufFile::integer(std::string_view key) const { return require<std::int64_t>(*this, key, "an integer"); }
 
 double GgufFile::number(std::string_view key) const {
-  if (const auto* whole = get<std::int64_t>(*this, key)) return static_cast<double>(*whole);
+  if (const auto* whole = get<std::int64_t>(metadata_, key)) return static_cast<double>(*whole);
   return require<double>(*this, key, "a number");
 }
 

@@ -30,7 +30,7 @@ struct Descriptor {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
+MappedFile::MappedFile(const std::filesystem::path& path, MapAccess access) {
   // O_NONBLOCK: opening a named pipe that nobody writes to must fail below, not wait for ever.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) fail(path, "open", errno);
@@ -42,7 +42,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   }
   if (info.st_size == 0) return;  // mmap refuses length 0
   const auto size = static_cast<std::size_t>(info.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  const int protection = access == MapAccess::copy_on_write ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* address = ::mmap(nullptr, size, protection, MAP_PRIVATE, file.fd, 0);
   if (address == MAP_FAILED) fail(path, "map into memory", errno);
   data_ = static_cast<const std::byte*>(address);
   size_ = size;

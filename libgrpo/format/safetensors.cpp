@@ -202,7 +202,7 @@ void place(const std::filesystem::path& path, Entry& entry, std::uint64_t expect
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, MapAccess access) : file_(path, access) {
   const std::string_view header = find_header(path, file_.bytes());
   HeaderReader reader;
   if (!nlohmann::json::sax_parse(header.begin(), header.end(), &reader)) fail(path, reader.reason);

@@ -29,7 +29,7 @@ struct SafeTensor {
 class SafetensorsFile {
  public:
   /// throws: Error{data}. cost: reads the header only
-  explicit SafetensorsFile(const std::filesystem::path& path);
+  explicit SafetensorsFile(const std::filesystem::path& path, MapAccess access = MapAccess::read);
 
   [[nodiscard]] const std::vector<SafeTensor>& tensors() const { return tensors_; }  ///< in file order
   [[nodiscard]] const SafeTensor* find(std::string_view name) const;                 ///< nullptr if absent

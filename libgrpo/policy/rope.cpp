@@ -53,7 +53,7 @@ Rope make_rope(const ModelConfig& c, bool local) {
   if (s.type == "linear") return {f / s.factor, 1.0};
   if (s.type == "llama3") return {llama3(f, s), 1.0};
   if (s.type == "yarn") return {yarn(f, s, theta, dim), s.attention_factor};
-  if (s.type == "longrope") return {f / at::tensor(s.short_factor, at::kFloat), s.attention_factor};
+  if (s.type == "longrope" || s.type == "factors") return {f / at::tensor(s.short_factor, at::kFloat), s.attention_factor};
   return {f, 1.0};
 }
 

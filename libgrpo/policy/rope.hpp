@@ -6,6 +6,7 @@
 ///                                                                                  (Peng et al. 2023, YaRN, section 3.2 and 3.4)
 ///     dynamic    f up to the trained context
 ///     longrope   f / short_factor_i up to the trained context, cos and sin times attention_factor (Ding et al. 2024, LongRoPE)
+///     factors    f / short_factor_i, of a .gguf file whose numbers fit none of the above
 ///
 /// Beyond the trained context, dynamic and longrope change the frequencies of the whole text when it grows, so that cached
 /// keys would no longer be valid; such positions are refused, see `limit`.

@@ -26,17 +26,20 @@ void read_gguf(const fs::path& path, const std::vector<NamedSlice>& slices) {
     const GgufTensor* tensor = file.find(slice.gguf_name);
     if (tensor == nullptr) refuse_weights(path, fmt::format("tensor {} is missing", slice.gguf_name));
     check_weight_shape(path, tensor->name, tensor->shape, slice.slice);
-    if (slice.rotary_heads == 0) {
+    if (slice.rotary_heads == 0 && slice.slice.scalar_type() == at::kFloat) {
       dequantize_into(*tensor, slice.slice.mutable_data_ptr<float>(), slice.slice.numel());
       continue;
     }
     // GGUF keeps a head's two halves interleaved row by row; Hugging Face keeps them one after the other.
     auto stored = at::empty(slice.slice.sizes(), at::kFloat);
     dequantize_into(*tensor, stored.mutable_data_ptr<float>(), stored.numel());
+    if (slice.rotary_heads == 0) {
+      slice.slice.copy_(stored);
+      continue;
+    }
     const int64_t half = slice.slice.size(0) / slice.rotary_heads / 2;
     slice.slice.view({slice.rotary_heads, 2, half, -1}).copy_(stored.view({slice.rotary_heads, half, 2, -1}).transpose(1, 2));
   }
-  if (file.find("rope_freqs.weight") != nullptr) refuse_weights(path, "rope_freqs.weight (scaled rotary embedding) is not supported");
 }
 
 }  // namespace grpo

@@ -1,5 +1,5 @@
 """Writes gguf.json: blocks of every tensor type with fixed bytes and what the `gguf` package (0.19) decodes them to,
-and a checksum of every tensor of the quick start's model.
+floats and what it encodes them to, and a checksum of every tensor of the quick start's model.
 
     python tests/oracle/gguf_oracle.py [models/SmolLM2-135M-Instruct.Q4_1.gguf]
 
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 from gguf import GGUFReader
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 
 # type -> (elements, byte offsets of the half-precision fields inside a block)
 TYPES = {
@@ -57,6 +57,19 @@ def block_bytes(name: str, elements: int, halves) -> bytes:
     return bytes(data)
 
 
+def floats_to_encode() -> np.ndarray:
+    """All magnitudes that F16 knows, subnormals among them; one magnitude; ties of F16, BF16 and Q8_0; zeros and largest values."""
+    bits = np.frombuffer(bytes(stream("encode", 4 * 256)), dtype="<u4")
+    exponents = np.where(np.arange(256) < 128, 99 + (bits >> 16) % 43, 125 + (bits >> 16) % 3).astype(np.uint32)
+    bits = (bits & 0x807FFFFF) | (exponents << 23)
+    bits[::7] = (bits[::7] & 0xFFFFE000) | 0x1000
+    bits[::11] = (bits[::11] & 0xFFFF0000) | 0x8000
+    halves = np.linspace(-15.5, 15.5, 32, dtype=np.float32)
+    halves[5] = 127.0
+    edges = np.array([0.0, -0.0, 65504.0, -65504.0, 2.0**-14, 2.0**-24, 2.0**-25, 3 * 2.0**-25] + [1.0] * 24, dtype=np.float32)
+    return np.concatenate([bits.view(np.float32), halves, np.zeros(32, dtype=np.float32), edges])
+
+
 def checksum(values: np.ndarray) -> int:
     bits = np.ascontiguousarray(values, dtype=np.float32).reshape(-1).view(np.uint32).astype(np.uint64)
     return int((bits * np.arange(1, bits.size + 1, dtype=np.uint64)).sum(dtype=np.uint64))
@@ -76,6 +89,9 @@ def main() -> None:
         assert values.size == elements and np.isfinite(values).all(), name
         blocks[name] = {"bytes": raw.hex(), "floats": values.astype("<f4").tobytes().hex()}
 
+    floats = floats_to_encode()
+    encoded = {name: quantize(floats, GGMLQuantizationType[name]).tobytes().hex() for name in ("F32", "F16", "BF16", "Q8_0")}
+
     tensors = {}
     for tensor in GGUFReader(model).tensors:
         shape = [int(n) for n in reversed(tensor.shape)]
@@ -83,7 +99,7 @@ def main() -> None:
         assert values.size == int(np.prod(shape)), tensor.name
         tensors[tensor.name] = [tensor.tensor_type.name, shape, f"{checksum(values):016x}"]
 
-    result = {"model": model.name, "blocks": blocks, "tensors": tensors}
+    result = {"model": model.name, "blocks": blocks, "floats": floats.astype("<f4").tobytes().hex(), "encoded": encoded, "tensors": tensors}
     out = pathlib.Path(__file__).with_name("gguf.json")
     text = json.dumps(result, indent=0).replace("[\n", "[").replace(",\n", ", ").replace("\n]", "]")
     out.write_text(text.replace("], ", "],\n").replace("}, ", "},\n") + "\n")

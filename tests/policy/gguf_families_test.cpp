@@ -1,10 +1,13 @@
-// .gguf files of the architectures other than Llama's: Qwen2 is read, others are refused by name.
+// .gguf files of the architectures other than Llama's, and rotary scaling in them: read, or refused by name.
 #include "libgrpo/policy/causal_lm.hpp"
 
 #include "tests/format/gguf_builder.hpp"
 
 #include <ATen/ATen.h>
 #include <catch2/catch.hpp>
+
+#include <functional>
+#include <limits>
 
 using namespace grpo;
 using test::GgufBuilder;
@@ -69,4 +72,42 @@ TEST_CASE("other .gguf architectures are refused by name") {
   experts.key<std::uint32_t>("qwen2.expert_count", kU32, 8);
   const ScratchFile mixture(experts.bytes(), ".gguf");
   CHECK_THROWS_WITH(CausalLm::load(mixture.path()), Catch::Contains("mixture-of-experts models are out of scope"));
+}
+
+TEST_CASE("rotary scaling that a .gguf file should not have is refused by key") {
+  const auto model = CausalLm::load("tests/oracle/families/qwen2");
+  const auto half = static_cast<std::uint64_t>(model->config().head_dim / 2);
+  const auto refusal = [&](const std::function<void(GgufBuilder&)>& change) {
+    GgufBuilder gguf = as_gguf(*model, "qwen2");
+    change(gguf);
+    const ScratchFile file(gguf.bytes(), ".gguf");
+    return test::message_of(ErrorKind::data, [&] { CausalLm::load(file.path()); }).value_or("");
+  };
+  const auto factors = [](std::uint64_t count, float value) {
+    return [count, value](GgufBuilder& gguf) {
+      gguf.tensor("rope_freqs.weight", {static_cast<std::int64_t>(count)}, kTypeF32, gguf.data.size());
+      for (std::uint64_t i = 0; i < count; ++i) gguf.data += test::raw(value);
+    };
+  };
+  using Catch::Contains;
+  CHECK(refusal([](GgufBuilder&) {}).empty());
+  CHECK(refusal(factors(half, 1.5F)).empty());
+  CHECK_THAT(refusal(factors(half + 1, 1.0F)), Contains("rope_freqs.weight must have"));
+  for (const float bad : {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()})
+    CHECK_THAT(refusal(factors(half, bad)), Contains("rope_freqs.weight holds") && Contains("above 0"));
+  const auto text = [](const char* value) { return [value](GgufBuilder& gguf) { gguf.text_key("qwen2.rope.scaling.type", value); }; };
+  const auto number = [](const char* key, float value) {
+    return [key, value](GgufBuilder& gguf) { gguf.key<float>(std::string("qwen2.rope.") + key, kF32, value); };
+  };
+  CHECK_THAT(refusal(text("longrope")), Contains("'longrope'") && Contains("none, linear and yarn are"));
+  CHECK(refusal(text("none")).empty());
+  CHECK_THAT(refusal(number("scaling.factor", -2.0F)), Contains("factor must be above 0"));
+  CHECK_THAT(refusal(number("scaling.yarn_log_multiplier", 0.1F)), Contains("yarn_log_multiplier' is set"));
+  CHECK_THAT(refusal([&](GgufBuilder& gguf) {
+               number("scaling.factor", 2.0F)(gguf);
+               factors(half, 1.5F)(gguf);
+             }),
+             Contains("together with"));
+  CHECK_THAT(refusal([](GgufBuilder& gguf) { gguf.key<std::uint32_t>("qwen2.rope.dimension_count", kU32, 4); }), Contains("part of each head"));
+  CHECK_THAT(refusal([](GgufBuilder& gguf) { gguf.key<std::uint32_t>("qwen2.attention.value_length", kU32, 4); }), Contains("two widths"));
 }
