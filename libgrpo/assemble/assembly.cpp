@@ -31,13 +31,13 @@ std::optional<fs::path> choose_checkpoint(const Recipe& recipe, const Log& log) 
 
 ModelParts load_text(const Recipe& recipe) {
   ModelParts parts;
-  parts.tokenizer = load_tokenizer(model_path(recipe));
+  parts.tokenizer = load_tokenizer(model_place(recipe).text);
   parts.chat_template = open_chat_template(recipe);
   return parts;
 }
 
-void load_weights_into(ModelParts& parts, const fs::path& weights, const ModelConfig& config) {
-  parts.policy = std::make_unique<CausalLm>(config, load_weights(weights, config));
+void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
+  parts.policy = open_policy(place, config, recipe);
   parts.sampler = std::make_unique<InProcessSampler>(*parts.policy, *parts.tokenizer);
 }
 
@@ -99,6 +99,7 @@ TrainerOptions trainer_options(const Recipe& recipe, const Plan& plan) {
   options.dynamic_sampling_max_rounds = recipe.sampling.dynamic_sampling_max_rounds;
   options.num_iterations = recipe.optimizer.num_iterations;
   options.slices = plan.updates_per_generation / options.num_iterations;
+  options.noisy_passes = recipe.policy.use_peft && recipe.policy.lora_dropout > 0.0;
   options.correct_sampler = recipe.objective.vllm_importance_sampling_correction;
   options.max_grad_norm = recipe.optimizer.max_grad_norm;
   options.token_budget = plan.token_budget;
@@ -139,9 +140,14 @@ std::optional<ReferenceSchedule> reference_schedule(const ReferenceOptions& o) {
 
 void load_reference_into(Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
-  a.reference = CausalLm::load(reference_path(recipe));
+  if (recipe.policy.use_peft && !recipe.reference.reference_model_name_or_path) {
+    a.adapters_off = std::make_unique<AdaptersOff>(*a.model.policy);
+    return;
+  }
+  a.reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
   const auto schedule = reference_schedule(recipe.reference);
   if (!schedule) return;
+  a.reference->freeze(recipe.policy.freeze);
   a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.reference->parameters(), *schedule);
   if (a.resumed_from) restore_parameters(*a.reference, load_reference(*a.resumed_from));
 }
@@ -157,24 +163,24 @@ void build_training(Assembly& a) {
     a.optimizer->restore(load_optimizer_state(*a.resumed_from), a.resumed.optimizer_steps);
     a.objective->restore(a.resumed.objective_state);
   }
-  const TrainerParts parts{*a.train_prompts, *a.order,          *a.model.sampler,  a.reward,     *a.objective,
-                           *a.model.policy,  a.reference.get(), *a.optimizer, a.reference_sync.get()};
+  const Scorer* reference = a.adapters_off ? static_cast<const Scorer*>(a.adapters_off.get()) : a.reference.get();
+  const TrainerParts parts{*a.train_prompts, *a.order,  *a.model.sampler, a.reward,     *a.objective,
+                           *a.model.policy,  reference, *a.optimizer,     a.reference_sync.get()};
   a.trainer = std::make_unique<Trainer>(parts, trainer_options(recipe, a.plan), trainer_state(a.resumed), load_rollout(a));
 }
 
 }  // namespace
 
-ModelParts load_model(const Recipe& recipe, const fs::path& weights) {
-  const ModelConfig config = read_model_config(weights);
-  ModelParts parts = load_text(recipe);
-  load_weights_into(parts, weights, config);
-  return parts;
+std::string chosen_template(const Assembly& a) {
+  return a.loaded.recipe.data.chat_template && a.model.chat_template ? a.model.chat_template->source() : std::string();
 }
 
 PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const Tokenizer& tokenizer) {
   PromptStyle style;
   style.system_prompt = recipe.data.system_prompt;
   style.few_shot = recipe.data.few_shot;
+  if (recipe.data.chat_template_kwargs) style.chat_template_kwargs = recipe.data.chat_template_kwargs->json;
+  style.now = recipe.data.chat_template_time;
   const auto token_text = [&](std::int32_t id) { return id < 0 ? std::string() : tokenizer.token_bytes(id); };
   style.bos_token = token_text(config.bos_token_id);
   style.eos_token = token_text(config.eos_token_ids.front());
@@ -233,18 +239,18 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
     const OptimizerOptions& o = recipe.optimizer;
     a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step() / recipe.sampling.num_generations));
   }
-  const fs::path weights = a->resumed_from ? *a->resumed_from : model_path(recipe);
-  const ModelConfig config = read_model_config(weights);
+  const ModelPlace place = a->resumed_from ? checkpoint_place(recipe, *a->resumed_from) : model_place(recipe);
+  const ModelConfig config = open_config(place, recipe.policy.torch_dtype);
   a->model = load_text(recipe);
   load_prompts(*a, config);
-  a->plan = make_plan(recipe, config, static_cast<std::int64_t>(a->train_prompts->size()),
+  a->plan = make_plan(recipe, config, count_trainable(place, config, recipe), static_cast<std::int64_t>(a->train_prompts->size()),
                       static_cast<std::int64_t>(a->eval_prompts.size()));
   a->plan.first_step = a->resumed.step;
   a->objective = make_objective(recipe, objective_context(recipe, config.vocab_size, plan_warmup(recipe, a->plan)));
   a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_generation),
                                            static_cast<std::uint64_t>(recipe.run.seed), recipe.data.shuffle_dataset);
   check_prompts(*a);
-  load_weights_into(a->model, weights, config);
+  load_policy(a->model, place, config, recipe);
   build_training(*a);
   return a;
 }

@@ -1,7 +1,7 @@
 /// Resolved recipe -> owned parts. Each choice is one line of one table here; nothing registers itself.
 #pragma once
 
-#include "libgrpo/assemble/find_model.hpp"
+#include "libgrpo/assemble/open_model.hpp"
 #include "libgrpo/assemble/plan.hpp"
 #include "libgrpo/base/log.hpp"
 #include "libgrpo/checkpoint/checkpoint.hpp"
@@ -17,7 +17,7 @@
 
 namespace grpo {
 
-/// A model and what surrounds it: all that generating or evaluating needs.
+/// A model and what surrounds it.
 struct ModelParts {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat_template;
@@ -36,7 +36,8 @@ struct Assembly {
   std::vector<Prompt> eval_prompts;
   Plan plan;
   std::unique_ptr<PromptOrder> order;
-  std::unique_ptr<CausalLm> reference;
+  std::unique_ptr<CausalLm> reference;    ///< null: the policy with its adapters off, or none is needed
+  std::unique_ptr<AdaptersOff> adapters_off;
   std::unique_ptr<ReferenceSync> reference_sync;  ///< null: the reference stays as it is
   RewardSet reward;
   std::unique_ptr<Objective> objective;
@@ -48,10 +49,8 @@ struct Assembly {
 /// throws: Error of any kind; nothing is written
 std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log);
 
-/// The model of recipe.policy with its tokenizer and template, weights from `weights` (the model itself, or a checkpoint of it).
-/// throws: Error{data}
-ModelParts load_model(const Recipe& recipe, const std::filesystem::path& weights);
-inline ModelParts load_model(const Recipe& recipe) { return load_model(recipe, model_path(recipe)); }
+/// The chat template of the recipe's option chat_template, which saved models carry; empty if it names none.
+std::string chosen_template(const Assembly& assembly);
 
 /// How a recipe renders its rows. throws: Error{data}
 PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const Tokenizer& tokenizer);

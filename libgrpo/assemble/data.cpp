@@ -44,7 +44,7 @@ std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe) {
 std::optional<ChatTemplate> open_chat_template(const Recipe& recipe) {
   const auto& chosen = recipe.data.chat_template;
   if (!chosen) {
-    auto own = find_chat_template(model_path(recipe));
+    auto own = find_chat_template(model_place(recipe).text);
     if (!own) return std::nullopt;
     return ChatTemplate(*own, recipe.policy.model_name_or_path + ": chat template");
   }

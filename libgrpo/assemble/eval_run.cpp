@@ -2,6 +2,7 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/open_model.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/clock.hpp"
 #include "libgrpo/base/error.hpp"
@@ -178,15 +179,15 @@ std::vector<Field> eval_fields(EvalOptions& o) {
 
 void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const EvalConsole& console) {
   const Recipe& recipe = loaded.recipe;
-  const auto model = model_path(recipe);
+  const ModelPlace model = model_place(recipe);
   SamplingParams params = sampling_params(recipe);
   params.num_generations = options.n;
   params.temperature = options.temperature.value_or(options.n == 1 ? 0.0 : params.temperature);
   const std::vector<std::int64_t> ks = whole_k(options, params.temperature);
   const RewardSet rewards(recipe.reward.reward_funcs, recipe.reward.reward_weights);
   const auto [source, dataset] = open_rows(loaded);
-  const ModelConfig config = read_model_config(model);
-  const auto tokenizer = load_tokenizer(model);
+  const ModelConfig config = read_model_config(model.weights);
+  const auto tokenizer = load_tokenizer(model.text);
   const auto chat = open_chat_template(recipe);
   const PromptSet rows(*source, *tokenizer, chat ? &*chat : nullptr, prompt_style(recipe, config, *tokenizer));
   const auto wanted = static_cast<std::size_t>(recipe.data.eval_num_prompts);
@@ -204,7 +205,7 @@ void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const Eval
   if (console.dry_run) return finish(out);
   std::ofstream output = open_output(options.output);
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto policy = CausalLm::load(model);
+  const auto policy = open_model(model, recipe.policy.torch_dtype);
   InProcessSampler sampler(*policy, *tokenizer);
 
   const Stopwatch watch;

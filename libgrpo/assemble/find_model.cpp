@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/format/hub_cache.hpp"
+#include "libgrpo/policy/lora.hpp"
 
 #include <boost/process/args.hpp>
 #include <boost/process/child.hpp>
@@ -57,11 +58,34 @@ fs::path find_model(const std::string& name, const std::string& revision) {
                                            name, revision, hub_cache_folder().string()));
 }
 
-fs::path model_path(const Recipe& recipe) { return find_model(recipe.policy.model_name_or_path, recipe.policy.model_revision); }
+ModelPlace locate_model(const std::string& name, const std::string& revision) {
+  const fs::path found = find_model(name, revision);
+  if (!is_adapter_folder(found)) return {found, found, {}};
+  const std::string base = read_adapter_config(found).base_model;
+  if (base.empty())
+    throw Error(ErrorKind::data, fmt::format("{}: adapter_config.json does not say what model the adapters are for "
+                                             "(base_model_name_or_path)",
+                                             found.string()));
+  const fs::path weights = find_model(base, "main");
+  return {weights, fs::exists(found / "tokenizer.json") ? found : weights, found};
+}
 
-fs::path reference_path(const Recipe& recipe) {
+ModelPlace model_place(const Recipe& recipe) { return locate_model(recipe.policy.model_name_or_path, recipe.policy.model_revision); }
+
+ModelPlace checkpoint_place(const Recipe& recipe, const fs::path& checkpoint) {
+  ModelPlace place = model_place(recipe);
+  if (is_adapter_folder(checkpoint)) {
+    place.adapters = checkpoint;
+  } else {
+    place.weights = checkpoint;
+    place.adapters.reset();
+  }
+  return place;
+}
+
+ModelPlace reference_place(const Recipe& recipe) {
   const auto& other = recipe.reference.reference_model_name_or_path;
-  return other ? find_model(*other, "main") : model_path(recipe);
+  return other ? locate_model(*other, "main") : model_place(recipe);
 }
 
 }  // namespace grpo

@@ -4,6 +4,7 @@
 #include "libgrpo/config/recipe.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace grpo {
@@ -13,9 +14,21 @@ namespace grpo {
 /// throws: Error{data} saying what was tried and what to do
 std::filesystem::path find_model(const std::string& name, const std::string& revision);
 
+/// Where the parts of a model are. A folder of adapters (PEFT) names the model that they are for.
+struct ModelPlace {
+  std::filesystem::path weights;  ///< configuration and weights: a folder or a .gguf file
+  std::filesystem::path text;     ///< tokenizer and chat template
+  std::optional<std::filesystem::path> adapters;
+};
+
+/// What find_model finds; for a folder of adapters also the model they are for. throws: as find_model
+ModelPlace locate_model(const std::string& name, const std::string& revision);
+
 /// model_name_or_path of a recipe.
-std::filesystem::path model_path(const Recipe& recipe);
+ModelPlace model_place(const Recipe& recipe);
+/// Weights of a checkpoint, or the recipe's model with the adapters of the checkpoint.
+ModelPlace checkpoint_place(const Recipe& recipe, const std::filesystem::path& checkpoint);
 /// reference_model_name_or_path, or the model itself.
-std::filesystem::path reference_path(const Recipe& recipe);
+ModelPlace reference_place(const Recipe& recipe);
 
 }  // namespace grpo

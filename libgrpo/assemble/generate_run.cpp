@@ -88,9 +88,9 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
                                        ? "--prompt and --chat are both given; keep one"
                                        : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
                                          "in the model's chat format");
-  const auto model = model_path(recipe);
-  const ModelConfig config = read_model_config(model);
-  const auto tokenizer = load_tokenizer(model);
+  const ModelPlace model = model_place(recipe);
+  const ModelConfig config = read_model_config(model.weights);
+  const auto tokenizer = load_tokenizer(model.text);
   const Prompt prompt = make_prompt(recipe, options, config, *tokenizer, console.in);
   std::ostream& out = console.out;
   if (console.dry_run) {
@@ -98,7 +98,7 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
     return finish(out);
   }
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto policy = CausalLm::load(model);
+  const auto policy = open_model(model, recipe.policy.torch_dtype);
   InProcessSampler sampler(*policy, *tokenizer);
   SamplingParams params = sampling_params(recipe);
   params.num_generations = options.n;

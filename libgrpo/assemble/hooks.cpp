@@ -1,6 +1,7 @@
 #include "libgrpo/assemble/hooks.hpp"
 
 #include "libgrpo/base/files.hpp"
+#include "libgrpo/base/peak_memory.hpp"
 #include "libgrpo/config/print.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/lists.hpp"
@@ -18,13 +19,13 @@ fs::path metrics_path(const Assembly& a) {
   return folder / "metrics.jsonl";
 }
 
-std::int64_t packed_tokens(const std::vector<Group>& groups) {
-  std::size_t tokens = 0;
+StepTokens count_step_tokens(const std::vector<Group>& groups) {
+  std::size_t prompts = 0, completions = 0;
   for (const Group& group : groups) {
-    tokens += group.prompt.ids.size();
-    for (const Completion& completion : group.completions) tokens += completion.ids.size();
+    prompts += group.prompt.ids.size();
+    for (const Completion& completion : group.completions) completions += completion.ids.size();
   }
-  return static_cast<std::int64_t>(tokens);
+  return {static_cast<double>(completions), static_cast<double>(prompts + completions)};
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ MetricsHook::MetricsHook(const Assembly& a, std::ostream& out, bool live)
 
 void MetricsHook::after_step(StepReport& report) {
   seconds_ += report.seconds;
-  const auto tokens = static_cast<double>(packed_tokens(report.groups));
+  const double tokens = count_step_tokens(report.groups).packed;
   progress_.step(report.step, report.metrics, report.seconds, tokens);
   if (report.step % assembly_.loaded.recipe.metrics.logging_steps != 0) return;
   auto values = report.metrics;
@@ -88,6 +89,16 @@ void CompletionsHook::after_step(StepReport& report) {
   write_file(folder / fmt::format("step-{:06}.jsonl", report.step), lines);
 }
 
+void ProfileHook::before_run(std::int64_t /*step*/) { watch_ = Stopwatch(); }
+
+void ProfileHook::after_step(StepReport& report) {
+  profile_.add(report.phases, report.seconds, count_step_tokens(report.groups));
+}
+
+void ProfileHook::after_run(std::int64_t /*step*/, bool /*stopped*/) {
+  if (assembly_.loaded.recipe.metrics.profile) out_ << '\n' << profile_.table(watch_.seconds(), peak_resident_bytes()) << '\n';
+}
+
 void CheckpointHook::after_step(StepReport& report) {
   const CheckpointOptions& options = assembly_.loaded.recipe.checkpoint;
   if (options.save_strategy == SaveStrategy::steps && report.step % options.save_steps == 0) save();
@@ -130,7 +141,7 @@ void CheckpointHook::save() {
                      assembly_.objective->state()};
   save_checkpoint(recipe.run.output_dir,
                   {*assembly_.model.policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
-                   assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(), pending_rollout(*assembly_.trainer)});
+                   assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(), pending_rollout(*assembly_.trainer), chosen_template(assembly_)});
   saved_step_ = state.step;
   if (recipe.checkpoint.save_total_limit)
     rotate_checkpoints(recipe.run.output_dir, *recipe.checkpoint.save_total_limit, log_);

@@ -3,6 +3,7 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/metrics/json_lines.hpp"
+#include "libgrpo/metrics/profile.hpp"
 #include "libgrpo/metrics/progress.hpp"
 #include "libgrpo/trainer/evaluate.hpp"
 
@@ -55,6 +56,22 @@ class CompletionsHook final : public Hook {
 
  private:
   const Assembly& assembly_;
+};
+
+/// The table of phases at the end of the run, if the recipe's `profile` asks for it. The last hook, so that the others' work is
+/// between steps.
+class ProfileHook final : public Hook {
+ public:
+  ProfileHook(const Assembly& assembly, std::ostream& out) : assembly_(assembly), out_(out) {}
+  void before_run(std::int64_t step) override;
+  void after_step(StepReport& report) override;
+  void after_run(std::int64_t step, bool stopped) override;
+
+ private:
+  const Assembly& assembly_;
+  std::ostream& out_;
+  Profile profile_;
+  Stopwatch watch_;
 };
 
 /// checkpoint-N every save_steps, and when a signal stops the run.

@@ -1,3 +1,4 @@
+#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/assemble/inspect.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
@@ -6,9 +7,11 @@
 #include "libgrpo/format/gguf.hpp"
 #include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/metrics/progress.hpp"
+#include "libgrpo/policy/lora.hpp"
 #include "libgrpo/policy/model_config.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -51,8 +54,9 @@ std::map<std::string, std::int64_t> tensor_types(const fs::path& path) {
 }
 
 Json describe_model(const fs::path& path) {
-  const ModelConfig c = read_model_config(path);
-  return {{"parameters", c.num_parameters()},
+  const ModelPlace place = locate_model(path.string(), "main");
+  const ModelConfig c = read_model_config(place.weights);
+  Json json = {{"parameters", c.num_parameters()},
           {"num_layers", c.num_layers},
           {"hidden_size", c.hidden_size},
           {"intermediate_size", c.intermediate_size},
@@ -64,6 +68,10 @@ Json describe_model(const fs::path& path) {
           {"tie_word_embeddings", c.tie_word_embeddings},
           {"eos_token_ids", c.eos_token_ids},
           {"tensors", tensor_types(path)}};
+  if (!place.adapters) return json;
+  const LoraOptions o = read_adapter_config(path);
+  json["adapters"] = {{"base_model", o.base_model}, {"r", o.rank}, {"lora_alpha", o.alpha}, {"target_modules", o.target_modules}};
+  return json;
 }
 
 /// Everything about a checkpoint, whatever is left of it: damage is told, not thrown.
@@ -115,7 +123,7 @@ Json describe(const fs::path& path) {
       (is_file(path / "manifest.json") || is_file(path / "trainer_state.json") || name.starts_with("checkpoint-")))
     return describe_checkpoint(path);
   const std::vector<fs::path> checkpoints = folder ? checkpoints_of(path) : std::vector<fs::path>();
-  const bool has_model = !folder || is_file(path / "config.json");
+  const bool has_model = !folder || is_file(path / "config.json") || is_adapter_folder(path);
   if (!has_model && checkpoints.empty())
     throw Error(ErrorKind::data, path.string() +
                                      ": neither a checkpoint (manifest.json), nor a model folder (config.json), nor a "
@@ -136,6 +144,9 @@ void show_model(const Json& m, std::ostream& out) {
       "sizes      {:.1f} M parameters: {} layers of width {}, {} heads ({} for keys and values) of {}, MLP {}\n",
       m["parameters"].get<double>() / 1e6, m["num_layers"].dump(), m["hidden_size"].dump(), m["num_heads"].dump(),
       m["num_kv_heads"].dump(), m["head_dim"].dump(), m["intermediate_size"].dump());
+  if (m.contains("adapters"))
+    out << fmt::format("adapters   rank {} on {} of {}\n", m["adapters"]["r"].dump(), fmt::join(m["adapters"]["target_modules"].get<std::vector<std::string>>(), ", "),
+                       m["adapters"]["base_model"].get<std::string>());
   out << fmt::format("text       vocabulary {}, context {}, ends with {}\n", m["vocab_size"].dump(),
                      m["context_length"].dump(), m["eos_token_ids"].dump());
   std::string types;

@@ -1,6 +1,6 @@
 #include "libgrpo/assemble/assembly.hpp"
-#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/assemble/inspect.hpp"
+#include "libgrpo/assemble/open_model.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/rollout/token_ids.inl"
@@ -73,7 +73,7 @@ void score(const CausalLm& policy, double temperature, std::int64_t token_budget
 
 void inspect_logprobs(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out) {
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto policy = CausalLm::load(model_path(recipe));
+  const auto policy = open_model(recipe);
   const std::int64_t budget = recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget;
   std::vector<Group> waiting;
   const auto answer = [&] { score(*policy, recipe.sampling.temperature, budget, waiting, out); };

@@ -1,7 +1,7 @@
 #include "libgrpo/assemble/assembly.hpp"
-#include "libgrpo/assemble/find_model.hpp"
 #include "libgrpo/assemble/inspect.hpp"
 #include "libgrpo/assemble/objectives.hpp"
+#include "libgrpo/assemble/open_model.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
@@ -21,11 +21,13 @@ using Json = nlohmann::ordered_json;
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// The file's reference log-probs, else those of the recipe's reference model; undefined if the objective reads none.
-at::Tensor reference_log_probs(const SavedGroups& saved, const Objective& objective, const Recipe& recipe, const Batch& batch,
-                               const PassOptions& pass) {
+at::Tensor reference_log_probs(const SavedGroups& saved, const Objective& objective, const CausalLm& policy, const Recipe& recipe,
+                               const Batch& batch, const PassOptions& pass) {
   if (!objective.needs_reference()) return {};
   if (!saved.ref_log_probs.empty()) return to_tensor(saved.ref_log_probs);
-  const auto reference = CausalLm::load(reference_path(recipe));
+  if (recipe.policy.use_peft && !recipe.reference.reference_model_name_or_path)
+    return score_batch(AdaptersOff(policy), batch, pass).log_probs;
+  const auto reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
   return score_batch(*reference, batch, pass).log_probs;
 }
 
@@ -52,18 +54,18 @@ SavedGroups read_groups(const Recipe& recipe, const ModelConfig& config, std::is
 
 void inspect_loss(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out) {
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto model = model_path(recipe);
-  const ModelConfig config = read_model_config(model);
+  const ModelPlace model = model_place(recipe);
+  const ModelConfig config = open_config(model, recipe.policy.torch_dtype);
   bool has_old = false;
   const SavedGroups saved = read_groups(recipe, config, in, name, has_old);
   const Batch batch(saved.groups);
-  const auto policy = CausalLm::load(model);
+  const auto policy = open_policy(model, config, recipe);
   policy->require_grad();
   const PassOptions pass{recipe.sampling.temperature,
                          recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget};
   const auto objective = make_objective(recipe, objective_context(recipe, config.vocab_size, 0));
 
-  Comparison comparison{reference_log_probs(saved, *objective, recipe, batch, pass), {}, {}};
+  Comparison comparison{reference_log_probs(saved, *objective, *policy, recipe, batch, pass), {}, {}};
   if (has_old) comparison.old_log_probs = saved.old_log_probs.empty() ? batch.sampler_log_probs() : to_tensor(saved.old_log_probs);
   if (!saved.old_log_probs.empty() && recipe.objective.vllm_importance_sampling_correction)
     comparison.sampler_log_probs = batch.sampler_log_probs();

@@ -25,7 +25,7 @@ std::string text_of(std::string_view line) {
 }  // namespace
 
 void inspect_tokens(const Recipe& recipe, std::istream& in, const std::string& name, std::ostream& out) {
-  const auto tokenizer = load_tokenizer(model_path(recipe));
+  const auto tokenizer = load_tokenizer(model_place(recipe).text);
   for_each_line(in, name, [&](std::string_view line, std::size_t) {
     out << Json{{"ids", tokenizer->encode(text_of(line))}}.dump() << "\n";
   });
@@ -33,10 +33,10 @@ void inspect_tokens(const Recipe& recipe, std::istream& in, const std::string& n
 }
 
 void inspect_prompts(const Recipe& recipe, std::int64_t rows, bool json, std::ostream& out) {
-  const auto model = model_path(recipe);
+  const ModelPlace model = model_place(recipe);
   const auto source = open_train_source(recipe);
-  const ModelConfig config = read_model_config(model);
-  const auto tokenizer = load_tokenizer(model);
+  const ModelConfig config = read_model_config(model.weights);
+  const auto tokenizer = load_tokenizer(model.text);
   const auto chat = open_chat_template(recipe);
   const PromptSet prompts(*source, *tokenizer, chat ? &*chat : nullptr, prompt_style(recipe, config, *tokenizer));
   const std::size_t count = std::min(static_cast<std::size_t>(rows), prompts.size());

@@ -13,13 +13,15 @@ namespace grpo {
 namespace {
 
 /// Floats that one packed row keeps alive from the forward to the backward pass: per layer the inputs and outputs of two
-/// norms, q/k/v before and after rotation, the attention's output, gate/up and their product; then the last norm.
-double activation_floats_per_row(const ModelConfig& c) {
+/// norms, q/k/v before and after rotation, the attention's output, gate/up and their product; then the last norm. With
+/// checkpointing the inputs of all layers, and everything of one.
+double activation_floats_per_row(const ModelConfig& c, bool checkpointing) {
   const double width = static_cast<double>(c.hidden_size);
   const double qkv = static_cast<double>((c.num_heads + 2 * c.num_kv_heads) * c.head_dim);
   const double heads = static_cast<double>(c.num_heads * c.head_dim);
   const double per_layer = 4.0 * width + 2.0 * qkv + heads + 3.0 * static_cast<double>(c.intermediate_size);
-  return static_cast<double>(c.num_layers) * per_layer + 2.0 * width;
+  const auto layers = static_cast<double>(c.num_layers);
+  return (checkpointing ? layers * width + per_layer : layers * per_layer) + 2.0 * width;
 }
 
 std::string spelling(const Recipe& recipe, const std::string& option) {
@@ -34,8 +36,9 @@ std::string spelling(const Recipe& recipe, const std::string& option) {
 
 }  // namespace
 
-Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows, std::int64_t eval_prompts) {
+Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, std::int64_t rows, std::int64_t eval_prompts) {
   Plan plan;
+  plan.trainable = trainable;
   plan.rows = rows;
   plan.eval_prompts = eval_prompts;
   plan.completions_per_step = recipe.optimizer.completions_per_step();
@@ -53,11 +56,16 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows
                          : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(
                                                          recipe.run.num_train_epochs * static_cast<double>(plan.steps_per_epoch))));
   plan.token_budget = recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget;
-  const double weights = 4.0 * static_cast<double>(model.num_parameters());
-  plan.weight_bytes = plan.gradient_bytes = weights;
-  plan.optimizer_bytes = 2.0 * weights;
-  plan.reference_bytes = recipe.objective.beta > 0.0 ? weights : 0.0;
-  plan.activation_bytes = 4.0 * static_cast<double>(plan.token_budget) * activation_floats_per_row(model);
+  const bool half = model.dtype != WeightType::float32, peft = recipe.policy.use_peft;
+  const double width = half ? 2.0 : 4.0, trained = static_cast<double>(trainable);
+  const double weights = width * static_cast<double>(model.num_parameters());
+  plan.weight_bytes = weights + (peft ? 4.0 * trained : 0.0);
+  plan.gradient_bytes = (peft ? 4.0 : width) * trained;
+  plan.optimizer_bytes = (half && !peft ? 12.0 : 8.0) * trained;  // two moments, and masters
+  const bool own_reference = !peft || recipe.reference.reference_model_name_or_path;
+  plan.reference_bytes = recipe.objective.beta > 0.0 && own_reference ? weights : 0.0;
+  plan.activation_bytes =
+      4.0 * static_cast<double>(plan.token_budget) * activation_floats_per_row(model, recipe.policy.gradient_checkpointing);
   plan.cache_bytes = 8.0 * static_cast<double>(model.num_layers * model.num_kv_heads * model.head_dim) *
                      static_cast<double>(recipe.optimizer.completions_per_generation() * recipe.sampling.max_completion_length);
   return plan;
@@ -82,6 +90,9 @@ std::string show_plan(const Plan& p, const Recipe& r, const ModelConfig& m) {
   std::string text;
   text += fmt::format("model      {}  ({:.1f} M parameters, context {})\n", r.policy.model_name_or_path,
                       static_cast<double>(m.num_parameters()) / 1e6, m.context_length);
+  if (p.trainable != m.num_parameters())
+    text += fmt::format("trained    {:.2f} M parameters, {}\n", static_cast<double>(p.trainable) / 1e6,
+                        r.policy.use_peft ? fmt::format("adapters of rank {}", r.policy.lora_r) : "the others are frozen");
   text += fmt::format("data       {}: {} prompts{}\n", dataset, p.rows,
                       p.eval_prompts > 0 ? fmt::format(", {} held out for evaluation", p.eval_prompts) : "");
   text += fmt::format("step       {} prompts x {} generations = {} completions of at most {} tokens\n", p.prompts_per_step,

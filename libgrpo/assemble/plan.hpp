@@ -20,6 +20,7 @@ struct Plan {
   std::int64_t total_steps = 0;
   std::int64_t first_step = 0;            ///< steps already done by the checkpoint that is resumed
   std::int64_t token_budget = 0;
+  std::int64_t trainable = 0;             ///< floats that training changes
   double weight_bytes = 0.0, optimizer_bytes = 0.0, gradient_bytes = 0.0, reference_bytes = 0.0, activation_bytes = 0.0,
          cache_bytes = 0.0;
   [[nodiscard]] double total_bytes() const {
@@ -27,8 +28,8 @@ struct Plan {
   }
 };
 
-/// throws: Error{data} if the training set is smaller than one step's prompts
-Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t rows, std::int64_t eval_prompts);
+/// trainable: floats that training changes   throws: Error{data} if the training set is smaller than one step's prompts
+Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, std::int64_t rows, std::int64_t eval_prompts);
 
 /// Packed rows per part when the recipe leaves it open: enough to keep the matrix products busy, and no more.
 inline constexpr std::int64_t kDefaultTokenBudget = 1024;

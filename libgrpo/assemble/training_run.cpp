@@ -70,7 +70,7 @@ std::string model_card(const Assembly& a) {
 /// The finished model, flat in output_dir.
 void finish(const Assembly& a) {
   const fs::path folder = a.loaded.recipe.run.output_dir;
-  save_model(folder, *a.model.policy, *a.model.tokenizer);
+  save_model(folder, *a.model.policy, *a.model.tokenizer, chosen_template(a));
   write_file(folder / "README.md", model_card(a));
 }
 
@@ -91,7 +91,8 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
   EvaluationHook evaluation(a, metrics, console.out);
   CompletionsHook completions(a);
   CheckpointHook checkpoints(a, console.log);
-  const bool finished = a.trainer->run({&metrics, &evaluation, &completions, &checkpoints}, stop);
+  ProfileHook profile(a, console.out);
+  const bool finished = a.trainer->run({&metrics, &evaluation, &completions, &checkpoints, &profile}, stop);
   if (!finished) {
     console.out << fmt::format("stopped at step {} of {}; everything is saved in {}. Run the same command again to go on.\n",
                                a.trainer->state().step, a.plan.total_steps, folder.string());

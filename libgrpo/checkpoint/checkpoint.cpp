@@ -2,16 +2,15 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
-#include "libgrpo/format/safetensors.hpp"
+#include "libgrpo/policy/weights_write.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
+#include <set>
 
 namespace grpo {
 namespace {
@@ -41,14 +40,6 @@ std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& output_dir) {
   return found;
 }
 
-void write_tensors(const fs::path& path, const NamedTensors& state) {
-  std::vector<SafeTensor> tensors;
-  for (const auto& [name, tensor] : state)
-    tensors.push_back({name, "F32", tensor.sizes().vec(),
-                       {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}});
-  write_safetensors(path, tensors, {});
-}
-
 std::string to_json(const RunState& s) {
   const Json json = {{"global_step", s.step},         {"max_steps", s.max_steps},
                      {"epoch", s.epoch},              {"num_input_tokens_seen", s.tokens_seen},
@@ -66,9 +57,11 @@ void write_manifest(const fs::path& folder, std::int64_t step) {
   write_file(folder / "manifest.json", Json{{"format", 1}, {"step", step}, {"files", files}}.dump(2) + "\n");
 }
 
-void write_model_files(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer) {
+/// transformers reads chat_template.jinja before what tokenizer_config.json says.
+void write_model_files(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template) {
   policy.save(folder);
   for (const auto& [name, content] : tokenizer.files()) write_file(folder / name, content);
+  if (!chat_template.empty()) write_file(folder / "chat_template.jinja", chat_template);
 }
 
 fs::path fresh_folder(const fs::path& path) {
@@ -84,7 +77,7 @@ fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& c
   const std::string name = std::string(kPrefix) + std::to_string(contents.state.step);
   make_folder(output_dir);
   const fs::path partial = fresh_folder(output_dir / ("." + name + ".partial"));
-  write_model_files(partial, contents.policy, contents.tokenizer);
+  write_model_files(partial, contents.policy, contents.tokenizer, contents.chat_template);
   write_tensors(partial / "optimizer.safetensors", contents.optimizer);
   if (!contents.reference.empty()) write_tensors(partial / "reference.safetensors", contents.reference);
   if (!contents.rollout.empty()) write_file(partial / "rollout.jsonl", contents.rollout);
@@ -99,11 +92,16 @@ fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& c
   return final_path;
 }
 
-void save_model(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer) {
+void save_model(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template) {
   make_folder(folder);
   const fs::path partial = fresh_folder(folder / ".model.partial");
-  write_model_files(partial, policy, tokenizer);
-  for (const auto& entry : fs::directory_iterator(partial)) rename_durably(entry.path(), folder / entry.path().filename());
+  write_model_files(partial, policy, tokenizer, chat_template);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(partial)) names.push_back(entry.path().filename().string());
+  // Whoever reads meanwhile finds shards through the index: it comes when they are all there.
+  std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return !name.ends_with(".index.json"); });
+  for (const std::string& name : names) rename_durably(partial / name, folder / name);
+  remove_other_weight_files(folder, {names.begin(), names.end()});
   fs::remove(partial);
 }
 
@@ -155,23 +153,6 @@ RunState load_run_state(const fs::path& checkpoint, std::uint64_t prompts_per_st
   state.objective_state = json.value("objective_state", Json::object()).dump();
   return state;
 }
-
-namespace {
-
-NamedTensors read_tensors(const fs::path& path) {
-  const SafetensorsFile file(path);
-  NamedTensors state;
-  for (const SafeTensor& tensor : file.tensors()) {
-    if (tensor.dtype != "F32")
-      throw Error(ErrorKind::data, fmt::format("{}: {} has type {}, expected F32", path.string(), tensor.name, tensor.dtype));
-    auto copy = at::empty(tensor.shape, at::kFloat);
-    std::memcpy(copy.mutable_data_ptr(), tensor.data.data(), tensor.data.size());
-    state.emplace_back(tensor.name, copy);
-  }
-  return state;
-}
-
-}  // namespace
 
 NamedTensors load_optimizer_state(const fs::path& checkpoint) { return read_tensors(checkpoint / "optimizer.safetensors"); }
 

@@ -10,6 +10,7 @@
 
 #include "libgrpo/base/log.hpp"
 #include "libgrpo/policy/policy.hpp"
+#include "libgrpo/policy/tensor_file.hpp"
 #include "libgrpo/text/tokenizer.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +23,6 @@
 #include <vector>
 
 namespace grpo {
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// trainer_state.json.
 struct RunState {
@@ -48,14 +47,17 @@ struct CheckpointContents {
   std::string recipe_toml;
   NamedTensors reference = {};  ///< empty: as the recipe names it
   std::string rollout = {};     ///< JSON lines (saved_groups.hpp); empty: the next step samples
+  std::string chat_template = {};  ///< in place of the model's own; empty: that
 };
 
 /// Writes output_dir/checkpoint-<step> and returns it. An existing one of that step is replaced.
 /// throws: Error{backend} with path and reason (disk full, read-only); earlier checkpoints are untouched then
 std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir, const CheckpointContents& contents);
 
-/// Writes the model alone, flat into `folder`, each file by rename.
-void save_model(const std::filesystem::path& folder, const Policy& policy, const Tokenizer& tokenizer);
+/// Writes the model alone, flat into `folder`, each file by rename. Weight files of an earlier save that this model has not
+/// (shards, say) are removed; files that are no model's stay.
+/// chat_template: in place of the model's own; empty: that
+void save_model(const std::filesystem::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template = {});
 
 /// The complete checkpoint with the highest step, if any. An incomplete or damaged one is skipped with a warning.
 std::optional<std::filesystem::path> last_checkpoint(const std::filesystem::path& output_dir, const Log& log);

@@ -8,9 +8,11 @@
 /// A norm whose weights a family lacks is the identity, a bias it lacks is nothing, multipliers m are 1 where it has none:
 /// what is left in Llama is x += o(..), x += down(..), q|k|v and gate|up from norm(x).
 /// How a token attends is the caller's: over a packed forest of segments (training) or over a cache (sampling).
-/// Source: Touvron et al. 2023, "Llama 2", section 2.2; the other families' in families.hpp. Weights are float32.
+/// Source: Touvron et al. 2023, "Llama 2", section 2.2; the other families' in families.hpp. Weights are held in the config's
+/// dtype, arithmetic is in float32. Low-rank adapters (lora.hpp), where there are any, are added to the products with weights.
 #pragma once
 
+#include "libgrpo/policy/lora.hpp"
 #include "libgrpo/policy/model_config.hpp"
 #include "libgrpo/policy/policy.hpp"
 #include "libgrpo/policy/rope.hpp"
@@ -19,6 +21,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,11 +39,13 @@ class Attend {
 
 class CausalLm final : public Policy {
  public:
+  /// The model of a folder or .gguf file, in float32, without adapters.
   /// throws: Error{data} on anything wrong with the model (see read_model_config, load_weights)
   static std::unique_ptr<CausalLm> load(const std::filesystem::path& model);
   CausalLm(ModelConfig config, Weights weights);
 
-  /// Final hidden states, after the last norm. shape: ids and positions [L] i64 -> [L, hidden] f32
+  /// Final hidden states, after the last norm, with the adapters on.
+  /// shape: ids and positions [L] i64 -> [L, hidden] f32
   /// throws: Error{contract} for ids outside the vocabulary; Error{data} for positions that the model's rotary embedding
   /// does not reach (rope.hpp)   cost: 2 x parameters x L FLOPs
   [[nodiscard]] at::Tensor hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const;
@@ -48,20 +53,56 @@ class CausalLm final : public Policy {
   [[nodiscard]] at::Tensor logits(const at::Tensor& hidden) const;
 
   [[nodiscard]] TokenScores score(const Part& part, double temperature) const override;
+  /// The same without adapters: the model as it was before training.
+  [[nodiscard]] TokenScores score_base(const Part& part, double temperature) const;
+  /// Those of the adapters, if there are any; else all weights but the frozen ones.
   [[nodiscard]] std::vector<Parameter> parameters() const override;
+  void set_noise(std::optional<std::uint64_t> key) override { noise_ = key; }
+  /// With adapters: these alone, as a PEFT folder.
   void save(const std::filesystem::path& folder) const override;
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
+  /// The model's own; with adapters on, modules that are trained whole are in lora()->weights().
   [[nodiscard]] const Weights& weights() const { return weights_; }
+  [[nodiscard]] const std::optional<Lora>& lora() const { return lora_; }
   /// Scale, window and softcap of a layer's attention.
   [[nodiscard]] AttentionRule attention_rule(std::int64_t layer) const;
+
+  /// Puts adapters on; training trains them alone.
+  void adapt(Lora lora) { lora_ = std::move(lora); }
+  /// Makes the adapted model the model itself, and forgets the adapters.
+  void merge_adapters();
+  /// Leaves weights out of parameters(): those whose names in model files fit a pattern (* any text, ? any character).
+  /// throws: Error{recipe} for a pattern that fits nothing, or only a part of weights that are stored in one matrix
+  void freeze(const std::vector<std::string>& patterns);
+  /// Keeps only the inputs of layers for the backward pass.
+  void set_gradient_checkpointing(bool on) { checkpointing_ = on; }
   /// Switches training on: parameters() become leaves with gradients. A frozen reference never calls it.
   void require_grad();
 
  private:
+  struct Pass;
+  [[nodiscard]] at::Tensor layer(std::int64_t index, const at::Tensor& x, const Pass& pass) const;
+  [[nodiscard]] at::Tensor run(const at::Tensor& ids, std::shared_ptr<Pass> pass) const;
+  [[nodiscard]] TokenScores score(const Part& part, double temperature, bool adapted) const;
+
   ModelConfig config_;
   Weights weights_;
   Rope rope_, local_rope_;  // local: of sliding layers, where they have their own
+  std::optional<Lora> lora_;
+  std::vector<std::string> frozen_;  // names as in parameters()
+  bool checkpointing_ = false;
+  std::optional<std::uint64_t> noise_;
+};
+
+/// A model with its adapters off, as the reference of its own training.
+class AdaptersOff final : public Scorer {
+ public:
+  explicit AdaptersOff(const CausalLm& model) : model_(model) {}
+  [[nodiscard]] TokenScores score(const Part& part, double temperature) const override { return model_.score_base(part, temperature); }
+
+ private:
+  const CausalLm& model_;
 };
 
 /// Copies weights in by name. throws: Error{data} if one is missing or has another shape
@@ -70,12 +111,12 @@ void restore_parameters(const CausalLm& model, const std::vector<std::pair<std::
 /// Attention over a packed forest, with gradients.
 class TreeAttend final : public Attend {
  public:
-  explicit TreeAttend(const SegmentTree& tree) : tree_(tree) {}
+  explicit TreeAttend(SegmentTree tree) : tree_(std::move(tree)) {}
   at::Tensor operator()(std::int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
                         const at::Tensor& v) override;
 
  private:
-  const SegmentTree& tree_;
+  SegmentTree tree_;
 };
 
 }  // namespace grpo

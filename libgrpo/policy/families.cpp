@@ -138,6 +138,12 @@ void read_sliding(const ConfigFields& f, const Family& family, ModelConfig& c) {
   }
 }
 
+/// "dtype", or "torch_dtype" as it was called before; an unknown one reads as float32, which holds them all.
+WeightType read_type(const ConfigFields& f) {
+  const std::string name = f.text("dtype", f.text("torch_dtype", "float32"));
+  return name == "bfloat16" ? WeightType::bfloat16 : name == "float16" ? WeightType::float16 : WeightType::float32;
+}
+
 }  // namespace
 
 std::string architecture_of(const std::string& model_type) {
@@ -164,6 +170,7 @@ ModelConfig read_family_config(const ConfigFields& f) {
   c.context_length = f.integer("max_position_embeddings", 2048);
   c.rms_norm_eps = f.number("rms_norm_eps", family.eps);
   c.tie_word_embeddings = f.boolean("tie_word_embeddings", family.tied);
+  c.stored_dtype = read_type(f);
 
   const bool bias = reads(family, "attention_bias") && f.boolean("attention_bias", false);
   c.qkv_bias = family.qkv_bias || bias;

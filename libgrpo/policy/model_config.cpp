@@ -2,10 +2,12 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
-#include "libgrpo/format/gguf.hpp"
+#include "libgrpo/base/files.hpp"
+#include "libgrpo/policy/config_gguf.hpp"
 #include "libgrpo/policy/families.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -59,42 +61,11 @@ ModelConfig from_folder(const fs::path& folder) {
   if (const auto bos = json.find("bos_token_id"); bos != json.end() && !bos->is_null())
     c.bos_token_id = token_id(*bos, file, "bos_token_id");
   const fs::path generation = folder / "generation_config.json";
-  if (fs::exists(generation)) add_eos(c, read_json(generation), generation);
+  if (fs::exists(generation)) {
+    add_eos(c, read_json(generation), generation);
+    c.generation_json = read_file(generation);
+  }
   add_eos(c, json, file);
-  return c;
-}
-
-ModelConfig from_gguf(const fs::path& path) {
-  const GgufFile file(path);
-  const std::string family = file.text("general.architecture");
-  if (family != "llama" && family != "qwen2")
-    refuse(path, fmt::format("architecture '{}' is not supported in .gguf files; 'llama' and 'qwen2' are, others as a folder of "
-                             "safetensors", family));
-  const auto at = [&](const char* key) { return family + "." + key; };
-  if (file.has(at("expert_count")))
-    refuse(path, fmt::format("'{}' is set; mixture-of-experts models are out of scope", at("expert_count")));
-  if (const auto key = at("rope.scaling.type"); file.has(key) && file.text(key) != "none")
-    refuse(path, fmt::format("'{}' is set, which is not supported", key));
-  ModelConfig c;
-  c.model_type = family;
-  c.qkv_bias = family == "qwen2";
-  c.vocab_size = file.has(at("vocab_size")) ? file.integer(at("vocab_size"))
-                                              : static_cast<std::int64_t>(file.texts("tokenizer.ggml.tokens").size());
-  c.hidden_size = file.integer(at("embedding_length"));
-  c.intermediate_size = file.integer(at("feed_forward_length"));
-  c.num_layers = file.integer(at("block_count"));
-  c.num_heads = file.integer(at("attention.head_count"));
-  c.num_kv_heads = file.has(at("attention.head_count_kv")) ? file.integer(at("attention.head_count_kv")) : c.num_heads;
-  c.head_dim = file.has(at("attention.key_length")) ? file.integer(at("attention.key_length"))
-                                                      : (c.num_heads > 0 ? c.hidden_size / c.num_heads : 0);
-  c.context_length = file.integer(at("context_length"));
-  c.rms_norm_eps = file.number(at("attention.layer_norm_rms_epsilon"));
-  c.rope_theta = file.has(at("rope.freq_base")) ? file.number(at("rope.freq_base")) : 10000.0;
-  c.tie_word_embeddings = file.find("output.weight") == nullptr;
-  if (file.has("tokenizer.ggml.bos_token_id"))
-    c.bos_token_id = static_cast<std::int32_t>(file.integer("tokenizer.ggml.bos_token_id"));
-  if (file.has("tokenizer.ggml.eos_token_id"))
-    c.eos_token_ids.push_back(static_cast<std::int32_t>(file.integer("tokenizer.ggml.eos_token_id")));
   return c;
 }
 
@@ -120,7 +91,27 @@ void check_sizes(const ModelConfig& c, const fs::path& path) {
       refuse(path, fmt::format("eos_token_id {} is outside the vocabulary of {}", id, c.vocab_size));
 }
 
-/// Of a model that was not read from a config.json: a .gguf file, or made in memory. Llama's and Qwen2's fields.
+constexpr std::array kTypeNames{"float32", "bfloat16", "float16"};  // as WeightType
+
+Json plain_rope_scaling(const RopeScaling& s) {
+  if (s.type == "default") return nullptr;
+  Json json = {{"rope_type", s.type}, {"factor", s.factor}};
+  if (s.type == "llama3") {
+    json["low_freq_factor"] = s.low_freq_factor;
+    json["high_freq_factor"] = s.high_freq_factor;
+  } else if (s.type == "yarn") {
+    json["beta_fast"] = s.beta_fast;
+    json["beta_slow"] = s.beta_slow;
+    json["attention_factor"] = s.attention_factor;
+  } else if (s.type != "linear") {
+    throw Error(ErrorKind::data, "rope_freqs.weight of the .gguf file follows no rule that config.json has a name for; the model can be "
+                                 "saved as a .gguf file only");
+  }
+  if (s.type != "linear") json["original_max_position_embeddings"] = s.original_context;
+  return json;
+}
+
+/// Of a model that was not read from a config.json: a .gguf file, or made in memory. Fields of Llama, Qwen2 and Qwen3.
 Json plain_config(const ModelConfig& c) {
   return {
       {"attention_bias", false},
@@ -135,7 +126,7 @@ Json plain_config(const ModelConfig& c) {
       {"num_key_value_heads", c.num_kv_heads},
       {"rms_norm_eps", c.rms_norm_eps},
       {"rope_theta", c.rope_theta},
-      {"rope_scaling", nullptr},
+      {"rope_scaling", plain_rope_scaling(c.rope_scaling)},
       {"tie_word_embeddings", c.tie_word_embeddings},
       {"vocab_size", c.vocab_size},
   };
@@ -157,27 +148,31 @@ ModelConfig read_model_config(const fs::path& model) {
     throw Error(ErrorKind::data, fmt::format("{}: no such model; model_name_or_path is a Hugging Face model folder or a .gguf "
                                              "file (`bash training.sh --setup-only` installs SmolLM2-135M-Instruct under models/)",
                                              model.string()));
-  const ModelConfig config = fs::is_directory(model) ? from_folder(model) : from_gguf(model);
+  const ModelConfig config = fs::is_directory(model) ? from_folder(model) : read_gguf_config(GgufFile(model));
   check_sizes(config, model);
   return config;
 }
 
 std::string to_config_json(const ModelConfig& c) {
-  GRPO_CHECK(!c.source_json.empty() || c.model_type == "llama" || c.model_type == "qwen2",
-             "a config made in memory is Llama's or Qwen2's");
+  GRPO_CHECK(!c.source_json.empty() || c.model_type == "llama" || c.model_type == "qwen2" || c.model_type == "qwen3",
+             "a config made in memory is Llama's, Qwen2's or Qwen3's");
   Json json = c.source_json.empty() ? plain_config(c) : Json::parse(c.source_json);
   json["architectures"] = {architecture_of(c.model_type)};
   json["model_type"] = c.model_type;
   json["bos_token_id"] = c.bos_token_id >= 0 ? Json(c.bos_token_id) : Json(nullptr);
   json["eos_token_id"] = c.eos_token_ids.size() == 1 ? Json(c.eos_token_ids[0]) : Json(c.eos_token_ids);
-  json["dtype"] = "float32";
-  json["torch_dtype"] = "float32";
+  json["tie_word_embeddings"] = c.tie_word_embeddings;
+  json["dtype"] = json["torch_dtype"] = kTypeNames[static_cast<std::size_t>(c.dtype)];
   return json.dump(2) + "\n";
 }
 
 std::string to_generation_config_json(const ModelConfig& c) {
-  Json json = {{"eos_token_id", c.eos_token_ids.size() == 1 ? Json(c.eos_token_ids[0]) : Json(c.eos_token_ids)}};
-  if (c.bos_token_id >= 0) json["bos_token_id"] = c.bos_token_id;
+  Json json = c.generation_json.empty() ? Json::object() : Json::parse(c.generation_json);
+  ModelConfig said;
+  add_eos(said, json, "generation_config.json");
+  if (!c.generation_json.empty() && said.eos_token_ids == c.eos_token_ids) return c.generation_json;
+  json["eos_token_id"] = c.eos_token_ids.size() == 1 ? Json(c.eos_token_ids[0]) : Json(c.eos_token_ids);
+  if (c.generation_json.empty() && c.bos_token_id >= 0) json["bos_token_id"] = c.bos_token_id;
   return json.dump(2) + "\n";
 }
 

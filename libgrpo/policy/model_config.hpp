@@ -13,14 +13,14 @@ namespace grpo {
 
 /// Frequencies of the rotary embedding, as `rope_scaling` / `rope_parameters` say. rope.hpp has the formulas.
 struct RopeScaling {
-  std::string type = "default";  ///< default, linear, dynamic, yarn, llama3, longrope
+  std::string type = "default";  ///< default, linear, dynamic, yarn, llama3, longrope, factors
   double factor = 1.0;
   std::int64_t original_context = 0;  ///< original_max_position_embeddings
   double low_freq_factor = 1.0, high_freq_factor = 4.0;          ///< llama3
   double beta_fast = 32.0, beta_slow = 1.0;                      ///< yarn
   bool truncate = true;                                          ///< yarn
   double attention_factor = 1.0;                                 ///< yarn, longrope: multiplies cos and sin
-  std::vector<double> short_factor;                              ///< longrope, one per frequency
+  std::vector<double> short_factor;                              ///< longrope, factors: one per frequency
 };
 
 /// What may change from layer to layer.
@@ -28,6 +28,9 @@ struct LayerKind {
   bool sliding = false;  ///< attends within sliding_window
   bool rotates = true;   ///< false: no position embedding (NoPE)
 };
+
+/// How weights are held in memory and in saved files. Arithmetic is in float32.
+enum class WeightType { float32, bfloat16, float16 };
 
 enum class Activation { silu, gelu_tanh };
 enum class QkNorm { none, head, width };  ///< RMS norm of q and k: over each head, or over all heads together
@@ -66,10 +69,13 @@ struct ModelConfig {
   std::int64_t sliding_window = 0;
   std::vector<LayerKind> layers;  ///< [num_layers]; empty: all alike, attending to everything
 
+  WeightType dtype = WeightType::float32;         ///< the caller's choice, whatever the files hold
+  WeightType stored_dtype = WeightType::float32;  ///< what config.json says of the files
   bool fused_tensors = false;                ///< files hold qkv_proj and gate_up_proj
   std::int32_t bos_token_id = -1;            ///< -1: none
   std::vector<std::int32_t> eos_token_ids;   ///< every id that ends a completion, from config and generation config
   std::string source_json;                   ///< config.json as it was read, so that saving loses no field; may be empty
+  std::string generation_json;               ///< generation_config.json likewise
 
   /// Floats in all weights; a tied head counts once.
   [[nodiscard]] std::int64_t num_parameters() const;
@@ -82,8 +88,8 @@ struct ModelConfig {
 /// throws: Error{data} naming file and field: missing, of another type, out of range, or not supported
 ModelConfig read_model_config(const std::filesystem::path& model);
 
-/// config.json / generation_config.json of a Hugging Face folder, float32 weights. What was read from a config.json is
-/// written back with all its fields.
+/// config.json / generation_config.json of a Hugging Face folder. What was read from a config.json is written back with all
+/// its fields; generation_config.json as it was, unless it lacks an end token that config.json names and training goes by.
 std::string to_config_json(const ModelConfig& config);
 std::string to_generation_config_json(const ModelConfig& config);
 

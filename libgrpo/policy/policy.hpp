@@ -6,7 +6,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,19 +21,26 @@ struct Parameter {
   bool decays = true;  ///< weight decay applies (matrices yes; norms and biases no, as in transformers)
 };
 
+/// What gives tokens their log-probs: a policy, or a reference that is never trained.
 /// thread: one caller at a time
-class Policy {
+class Scorer {
  public:
-  virtual ~Policy() = default;
+  virtual ~Scorer() = default;
 
   /// Log-probs and entropies of a part's completion tokens.
   /// shape: [T] f32 each, in the order of part.targets   unit: nats, of softmax(logits / temperature)
   /// grad: to the parameters, unless gradients are switched off (at::NoGradGuard)
   /// cost: one forward over the part's packed rows
   [[nodiscard]] virtual TokenScores score(const Part& part, double temperature) const = 0;
+};
 
+class Policy : public Scorer {
+ public:
   /// Trainable tensors, in a fixed order that checkpoints rely on.
   [[nodiscard]] virtual std::vector<Parameter> parameters() const = 0;
+
+  /// From here on score() is noisy (dropout), and all of the noise follows from `key`; nothing: no noise, as in the beginning.
+  virtual void set_noise(std::optional<std::uint64_t> /*key*/) {}
 
   /// Writes config.json, generation_config.json and weights as a Hugging Face model folder (which must exist).
   /// throws: Error{backend} if writing fails

@@ -22,8 +22,10 @@ void check_weight_shape(const fs::path& file, const std::string& name, const std
                              fmt::join(wanted.sizes().vec(), ", ")));
 }
 
-Weights Weights::allocate(const ModelConfig& c) {
-  const auto make = [](at::IntArrayRef shape, bool wanted = true) { return wanted ? at::empty(shape, at::kFloat) : at::Tensor(); };
+Weights Weights::allocate(const ModelConfig& c, at::DeviceType device) {
+  const auto type = c.dtype == WeightType::float32 ? at::kFloat : c.dtype == WeightType::bfloat16 ? at::kBFloat16 : at::kHalf;
+  const auto options = at::TensorOptions(device).dtype(type);
+  const auto make = [&](at::IntArrayRef shape, bool wanted = true) { return wanted ? at::empty(shape, options) : at::Tensor(); };
   const int64_t d = c.hidden_size, m = c.intermediate_size, q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
   const bool qk = c.qk_norm != QkNorm::none, per_head = c.qk_norm == QkNorm::head;
   Weights w;
@@ -58,7 +60,7 @@ std::vector<NamedSlice> named_slices(const Weights& w, const ModelConfig& c) {
       if (!slice.defined()) return;
       const char* kind = slice.dim() == 1 && !std::string_view(name).ends_with("norm") ? "bias" : "weight";
       slices.push_back({fmt::format("model.layers.{}.{}.{}", i, name, kind), fmt::format("blk.{}.{}.{}", i, gguf, kind), slice,
-                        interleaved ? rotary_heads : 0});
+                        interleaved ? rotary_heads : 0, static_cast<int64_t>(i)});
     };
     const auto rows = [](const at::Tensor& all, int64_t first, int64_t count) {
       return all.defined() ? all.detach().narrow(0, first, count) : all;
@@ -96,11 +98,11 @@ std::vector<NamedSlice> named_slices(const Weights& w, const ModelConfig& c) {
   return slices;
 }
 
-Weights load_weights(const fs::path& model, const ModelConfig& config) {
+Weights load_weights(const fs::path& model, const ModelConfig& config, WeightPlace place) {
   Weights weights = Weights::allocate(config);
   const auto slices = named_slices(weights, config);
   if (fs::is_directory(model)) {
-    read_folder(model, slices);
+    read_folder(model, slices, place);
   } else {
     read_gguf(model, slices);
   }

@@ -37,8 +37,8 @@ struct Weights {
   at::Tensor norm;  ///< [D]
   at::Tensor head;  ///< [V, D]; the same tensor as embed when tied
 
-  /// Uninitialised float32 tensors of the right shapes.
-  static Weights allocate(const ModelConfig& config);
+  /// Uninitialised tensors of the right shapes, of the config's dtype; on at::kMeta shapes alone.
+  static Weights allocate(const ModelConfig& config, at::DeviceType device = at::kCPU);
 };
 
 /// A Hugging Face tensor name and the slice that holds it.
@@ -47,14 +47,25 @@ struct NamedSlice {
   std::string gguf_name;
   at::Tensor slice;
   std::int64_t rotary_heads = 0;  ///< > 0: rows are heads whose halves GGUF interleaves (q and k of llama)
+  std::int64_t layer = -1;        ///< -1: of no layer
+
+  [[nodiscard]] bool is_layer_matrix() const { return layer >= 0 && slice.dim() == 2; }
 };
 
 /// Every tensor of a saved model, in the order files hold them; a tied head is left out.
 std::vector<NamedSlice> named_slices(const Weights& weights, const ModelConfig& config);
 
-/// From a folder (model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16) or a .gguf file, as float32.
+/// Where weights lie. `mapped`: in the file itself where its bytes are what is needed (safetensors of the type asked for;
+/// matrices that are stored together here one behind the other, as write_model_weights leaves them), else as `copied`. They
+/// cost no time and no memory of their own until they are read. Writing to them copies page by page and never reaches the
+/// file, so what is trained is better copied at once. A mapped file may be deleted or replaced by rename; one that somebody
+/// cuts short in place ends the process (SIGBUS).
+enum class WeightPlace { copied, mapped };
+
+/// From a folder (model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16) or a .gguf file, converted
+/// to the config's dtype.
 /// throws: Error{data} naming file and tensor: missing, of another shape, of a type not supported
 /// cost: one pass over the file on all threads
-Weights load_weights(const std::filesystem::path& model, const ModelConfig& config);
+Weights load_weights(const std::filesystem::path& model, const ModelConfig& config, WeightPlace place = WeightPlace::copied);
 
 }  // namespace grpo

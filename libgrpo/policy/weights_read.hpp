@@ -1,6 +1,7 @@
-/// The two ways weights are read, and what both check. Private to weights*.cpp.
+/// The two ways weights are read, and what both check. Private to policy/.
 #pragma once
 
+#include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/policy/weights.hpp"
 
 #include <filesystem>
@@ -16,9 +17,13 @@ namespace grpo {
 void check_weight_shape(const std::filesystem::path& file, const std::string& name, const std::vector<std::int64_t>& found,
                         const at::Tensor& wanted);
 
-/// Fills the slices from a Hugging Face folder (weights_folder.cpp), or from a .gguf file (weights_gguf.cpp).
+/// Copies a stored tensor (F32, F16 or BF16) into one of its shape, converting. throws: Error{data} naming file and tensor
+void copy_weight(const std::filesystem::path& file, const SafeTensor& tensor, const at::Tensor& to);
+
+/// Fills the slices from a Hugging Face folder (weights_folder.cpp), or from a .gguf file (weights_gguf.cpp). Mapping changes
+/// the memory behind the tensors that the slices are parts of, not the tensors.
 /// throws: Error{data} as load_weights
-void read_folder(const std::filesystem::path& folder, const std::vector<NamedSlice>& slices);
+void read_folder(const std::filesystem::path& folder, const std::vector<NamedSlice>& slices, WeightPlace place);
 void read_gguf(const std::filesystem::path& path, const std::vector<NamedSlice>& slices);
 
 }  // namespace grpo

@@ -13,9 +13,11 @@ AdamW::AdamW(std::vector<Parameter> parameters, AdamWOptions options)
 
 void AdamW::allocate() {
   if (!exp_avg_.empty()) return;
+  const at::NoGradGuard no_grad;
   for (const Parameter& p : parameters_) {
-    exp_avg_.push_back(at::zeros_like(p.tensor));
-    exp_avg_sq_.push_back(at::zeros_like(p.tensor));
+    masters_.push_back(p.tensor.detach().to(at::kFloat));
+    exp_avg_.push_back(at::zeros_like(masters_.back()));
+    exp_avg_sq_.push_back(at::zeros_like(masters_.back()));
   }
 }
 
@@ -52,8 +54,8 @@ void AdamW::step(double learning_rate) {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const Parameter& p = parameters_[i];
       if (p.decays != decays) continue;
-      values.push_back(p.tensor.detach());
-      grads.push_back(p.tensor.grad().defined() ? p.tensor.grad() : at::zeros_like(p.tensor));
+      values.push_back(masters_[i]);
+      grads.push_back(p.tensor.grad().defined() ? p.tensor.grad().to(at::kFloat) : at::zeros_like(masters_[i]));
       averages.push_back(exp_avg_[i]);
       squares.push_back(exp_avg_sq_[i]);
       counts.push_back(at::full({}, static_cast<double>(steps_), at::kFloat));
@@ -62,6 +64,15 @@ void AdamW::step(double learning_rate) {
     at::_fused_adamw_(values, grads, averages, squares, {}, counts, learning_rate, options_.beta1, options_.beta2,
                       decays ? options_.weight_decay : 0.0, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   }
+  write_back();
+}
+
+bool AdamW::has_master(std::size_t i) const { return parameters_[i].tensor.scalar_type() != at::kFloat; }
+
+/// Parameters become their masters, rounded.
+void AdamW::write_back() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (has_master(i)) parameters_[i].tensor.detach().copy_(masters_[i]);
 }
 
 std::vector<std::pair<std::string, at::Tensor>> AdamW::state() const {
@@ -69,6 +80,7 @@ std::vector<std::pair<std::string, at::Tensor>> AdamW::state() const {
   for (std::size_t i = 0; i < exp_avg_.size(); ++i) {
     named.emplace_back("exp_avg." + parameters_[i].name, exp_avg_[i]);
     named.emplace_back("exp_avg_sq." + parameters_[i].name, exp_avg_sq_[i]);
+    if (has_master(i)) named.emplace_back("master." + parameters_[i].name, masters_[i]);
   }
   return named;
 }
@@ -79,7 +91,9 @@ void AdamW::restore(const std::vector<std::pair<std::string, at::Tensor>>& state
   allocate();
   const std::map<std::string, at::Tensor> by_name(state.begin(), state.end());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    for (const auto& [prefix, to] : {std::pair{"exp_avg.", exp_avg_[i]}, std::pair{"exp_avg_sq.", exp_avg_sq_[i]}}) {
+    std::vector<std::pair<const char*, at::Tensor>> wanted{{"exp_avg.", exp_avg_[i]}, {"exp_avg_sq.", exp_avg_sq_[i]}};
+    if (has_master(i)) wanted.emplace_back("master.", masters_[i]);
+    for (const auto& [prefix, to] : wanted) {
       const auto found = by_name.find(prefix + parameters_[i].name);
       if (found == by_name.end() || found->second.sizes() != to.sizes())
         throw Error(ErrorKind::data, "optimizer state does not fit the model: " + std::string(prefix) + parameters_[i].name +
@@ -87,6 +101,7 @@ void AdamW::restore(const std::vector<std::pair<std::string, at::Tensor>>& state
       to.copy_(found->second);
     }
   }
+  write_back();
 }
 
 }  // namespace grpo

@@ -1,4 +1,7 @@
 /// AdamW over a policy's parameters (Loshchilov & Hutter 2019, algorithm 2), by libtorch's fused kernel.
+///
+/// A parameter held in half precision has a float32 master copy here: the update goes to the master, and the parameter is the
+/// master rounded (Micikevicius et al. 2018, "Mixed precision training", section 3.1).
 #pragma once
 
 #include "libgrpo/policy/policy.hpp"
@@ -17,7 +20,7 @@ struct AdamWOptions {
   double weight_decay = 0.0;  ///< applied to parameters that decay
 };
 
-/// Moments are float32 and allocated at the first step. thread: one caller at a time
+/// Moments and masters are float32 and allocated at the first step. thread: one caller at a time
 class AdamW {
  public:
   AdamW(std::vector<Parameter> parameters, AdamWOptions options);
@@ -31,15 +34,18 @@ class AdamW {
   void step(double learning_rate);
   [[nodiscard]] std::int64_t steps() const { return steps_; }
 
-  /// Moments by name, for checkpoints; restore() takes what state() gave.
+  /// Moments and masters by name, for checkpoints; restore() takes what state() gave.
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
   /// throws: Error{data} if a tensor is missing or has another shape
   void restore(const std::vector<std::pair<std::string, at::Tensor>>& state, std::int64_t steps);
 
  private:
   void allocate();
+  [[nodiscard]] bool has_master(std::size_t parameter) const;
+  void write_back();
   std::vector<Parameter> parameters_;
   AdamWOptions options_;
+  std::vector<at::Tensor> masters_;  // the parameter itself where it is float32
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
   std::int64_t steps_ = 0;
 };

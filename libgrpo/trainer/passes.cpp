@@ -4,11 +4,11 @@
 
 namespace grpo {
 
-TokenScores score_batch(const Policy& policy, const Batch& batch, const PassOptions& options, const std::vector<bool>& active) {
+TokenScores score_batch(const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active) {
   const at::NoGradGuard no_grad;
   TokenScores all{at::zeros({batch.num_tokens()}, at::kFloat), at::zeros({batch.num_tokens()}, at::kFloat)};
   for (const Part& part : batch.parts(options.token_budget, active)) {
-    const TokenScores scores = policy.score(part, options.temperature);
+    const TokenScores scores = scorer.score(part, options.temperature);
     all.log_probs.index_copy_(0, part.tokens, scores.log_probs);
     all.entropies.index_copy_(0, part.tokens, scores.entropies);
   }

@@ -18,7 +18,7 @@ struct PassOptions {
 
 /// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active
 /// grad: none   cost: one forward over the batch
-TokenScores score_batch(const Policy& policy, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {});
+TokenScores score_batch(const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {});
 
 /// What the loss compares the policy with. [T] f32 each, undefined where there is none.
 struct Comparison {

@@ -1,6 +1,7 @@
 #include "libgrpo/trainer/trainer.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
@@ -35,9 +36,11 @@ StepReport Trainer::step() {
   const Credit credit = parts_.objective.credit(input);
   parts_.optimizer.zero_grad();
   const auto drift_from = state_.updates_done == 0 ? rollout_->batch.sampler_log_probs() : at::Tensor();
+  if (options_.noisy_passes) parts_.policy.set_noise(derive_seed(options_.seed, static_cast<std::uint64_t>(state_.step) + 1));
   const Meters meters = phases.time("train", [&] {
     return accumulate_gradient(parts_.policy, parts_.objective, rollout_->batch, credit, comparison(), pass(), drift_from);
   });
+  parts_.policy.set_noise(std::nullopt);
   phases.time("optimizer", [&] { update(report); });
   phases.time("refresh", [&] { parts_.sampler.refresh(parts_.policy); });
 
@@ -87,11 +90,12 @@ std::pair<std::size_t, std::size_t> Trainer::groups_of_step() const {
   return {first, first + per_slice};
 }
 
-/// With an exact sampler its log-probs are the old ones. Otherwise the old ones are the policy's own: computed when the batch was
+/// With an exact sampler its log-probs are the old ones, unless dropout would count as a change of the policy. Otherwise the old ones are the policy's own: computed when the batch was
 /// made, or, on a batch that serves one update, equal to those of the update itself (undefined).
 Comparison Trainer::comparison() const {
   const Batch& batch = rollout_->batch;
-  if (parts_.sampler.exact_log_probs()) return {rollout_->ref_log_probs, batch.sampler_log_probs(), {}};
+  const bool own = options_.noisy_passes && updates_per_rollout() == 1;
+  if (parts_.sampler.exact_log_probs()) return {rollout_->ref_log_probs, own ? at::Tensor() : batch.sampler_log_probs(), {}};
   return {rollout_->ref_log_probs, rollout_->old_log_probs, options_.correct_sampler ? batch.sampler_log_probs() : at::Tensor()};
 }
 

@@ -30,7 +30,7 @@ struct TrainerParts {
   const RewardSet& reward;
   Objective& objective;
   Policy& policy;
-  const Policy* reference;  ///< may be null if the objective needs none
+  const Scorer* reference;  ///< may be null if the objective needs none
   AdamW& optimizer;
   ReferenceSync* reference_sync = nullptr;  ///< may be null: the reference stays as it is
 };
@@ -43,6 +43,7 @@ struct TrainerOptions {
   std::int64_t dynamic_sampling_max_rounds = 4;
   std::int64_t slices = 1;          ///< optimizer steps that one pass over a generation batch is cut into, by groups
   std::int64_t num_iterations = 1;  ///< passes over a generation batch
+  bool noisy_passes = false;        ///< the policy has dropout: each update's noise is keyed by seed and step
   bool correct_sampler = true;      ///< truncated importance sampling where the sampler's log-probs are not exact
   std::function<double(std::int64_t)> learning_rate;  ///< of optimizer step 0, 1, ...
   double max_grad_norm = 1.0;                         ///< 0: no clipping

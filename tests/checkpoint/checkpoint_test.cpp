@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <set>
 
 using namespace grpo;
 using grpo::testing::ByteTokenizer;
@@ -125,4 +126,35 @@ TEST_CASE("the finished model is written flat, without leftovers") {
   CHECK(fs::exists(dir / "model.safetensors"));
   CHECK(fs::exists(dir / "tokenizer.json"));
   CHECK_FALSE(fs::exists(dir / ".model.partial"));
+}
+
+TEST_CASE("a finished model replaces the shards and the adapters of an earlier one") {
+  const fs::path dir = scratch("stale");
+  fs::create_directories(dir);
+  for (const char* name : {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
+                           "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl"})
+    std::ofstream(dir / name) << "{}";
+  save_model(dir, *tiny_model(), ByteTokenizer());
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(dir)) names.insert(entry.path().filename().string());
+  CHECK(names == std::set<std::string>{"config.json", "generation_config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json"});
+}
+
+TEST_CASE("tensors of a checkpoint come back in their own types") {
+  const fs::path dir = scratch("types");
+  const auto values = at::arange(0, 6).view({2, 3});
+  NamedTensors state;
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf, at::kLong, at::kBool}) state.emplace_back(at::toString(type), values.to(type));
+  state.emplace_back("turned", values.to(at::kFloat).t());  // not contiguous
+  state.emplace_back("none", at::empty({0, 4}));
+  const ByteTokenizer tokenizer;
+  const fs::path saved = save_checkpoint(dir, {*tiny_model(), tokenizer, state, state_at(1), ""});
+  const NamedTensors loaded = load_optimizer_state(saved);
+  REQUIRE(loaded.size() == state.size());
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    INFO(state[i].first);
+    CHECK(loaded[i].first == state[i].first);
+    CHECK(loaded[i].second.scalar_type() == state[i].second.scalar_type());
+    CHECK(at::equal(loaded[i].second, state[i].second));
+  }
 }

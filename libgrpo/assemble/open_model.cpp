@@ -1,0 +1,74 @@
+#include "libgrpo/assemble/open_model.hpp"
+
+#include "libgrpo/base/error.hpp"
+#include "libgrpo/tensor/precompiled.hpp"
+
+namespace grpo {
+namespace {
+
+LoraOptions lora_options(const Recipe& recipe) {
+  const PolicyOptions& o = recipe.policy;
+  return {o.lora_r,
+          o.lora_alpha,
+          o.lora_dropout,
+          o.lora_target_modules,
+          o.lora_modules_to_save,
+          o.use_rslora,
+          static_cast<std::uint64_t>(recipe.run.seed),
+          o.model_name_or_path};
+}
+
+/// Adapters of the folder go on, or the recipe's new ones; what is not trained is left out of parameters().
+void prepare(CausalLm& policy, const ModelPlace& place, const Recipe& recipe) {
+  const bool peft = recipe.policy.use_peft;
+  if (!peft && policy.config().dtype == WeightType::float16)
+    throw Error(ErrorKind::recipe, "torch_dtype float16: gradients vanish in float16; train in bfloat16 or float32, or adapters "
+                                   "(use_peft) on float16 weights");
+  if (place.adapters)
+    policy.adapt(Lora::read(*place.adapters, policy.config(), policy.weights()));
+  else if (peft)
+    policy.adapt(Lora(lora_options(recipe), policy.config(), policy.weights()));
+  if (!peft) policy.merge_adapters();
+  policy.freeze(recipe.policy.freeze);
+  policy.set_gradient_checkpointing(recipe.policy.gradient_checkpointing);
+}
+
+}  // namespace
+
+ModelConfig open_config(const ModelPlace& place, TorchDtype dtype) {
+  ModelConfig config = read_model_config(place.weights);
+  switch (dtype) {
+    case TorchDtype::float32: config.dtype = WeightType::float32; break;
+    case TorchDtype::bfloat16: config.dtype = WeightType::bfloat16; break;
+    case TorchDtype::float16: config.dtype = WeightType::float16; break;
+    case TorchDtype::automatic: config.dtype = config.stored_dtype; break;
+  }
+  return config;
+}
+
+std::unique_ptr<CausalLm> open_model(const ModelPlace& place, TorchDtype dtype) {
+  const ModelConfig config = open_config(place, dtype);
+  auto model = std::make_unique<CausalLm>(config, load_weights(place.weights, config, WeightPlace::mapped));
+  if (place.adapters) model->adapt(Lora::read(*place.adapters, config, model->weights()));
+  model->merge_adapters();
+  return model;
+}
+
+std::unique_ptr<CausalLm> open_model(const Recipe& recipe) { return open_model(model_place(recipe), recipe.policy.torch_dtype); }
+
+std::unique_ptr<CausalLm> open_policy(const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
+  const WeightPlace memory = recipe.policy.use_peft ? WeightPlace::mapped : WeightPlace::copied;
+  auto policy = std::make_unique<CausalLm>(config, load_weights(place.weights, config, memory));
+  prepare(*policy, place, recipe);
+  return policy;
+}
+
+std::int64_t count_trainable(const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
+  CausalLm shapes(config, Weights::allocate(config, at::kMeta));
+  prepare(shapes, place, recipe);
+  std::int64_t count = 0;
+  for (const Parameter& p : shapes.parameters()) count += p.tensor.numel();
+  return count;
+}
+
+}  // namespace grpo
