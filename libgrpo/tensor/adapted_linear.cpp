@@ -3,7 +3,6 @@
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
-#include <cmath>
 #include <optional>
 
 namespace grpo {
@@ -72,30 +71,7 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
   }
 };
 
-std::uint32_t threshold(double rate) { return static_cast<std::uint32_t>(std::ldexp(rate, 32)); }
-
 }  // namespace
-
-at::Tensor drop(const at::Tensor& x, const Dropout& dropout) {
-  if (dropout.rate == 0.0) return x;
-  auto out = at::empty(x.sizes(), x.options());
-  const auto from = x.contiguous();
-  const float* in = from.const_data_ptr<float>();
-  auto* to = out.mutable_data_ptr<float>();
-  const auto keep = static_cast<float>(1.0 / (1.0 - dropout.rate));
-  const std::uint32_t below = threshold(dropout.rate);
-  const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(dropout.key), static_cast<std::uint32_t>(dropout.key >> 32)};
-  constexpr int64_t kLanes = 4;
-  at::parallel_for(0, (x.numel() + kLanes - 1) / kLanes, 4096, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      const auto counter = static_cast<std::uint64_t>(block);
-      const auto bits = philox4x32({static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32), 0, 0}, key);
-      const int64_t last = std::min(x.numel(), (block + 1) * kLanes);
-      for (int64_t i = block * kLanes; i < last; ++i) to[i] = bits[static_cast<std::size_t>(i - block * kLanes)] < below ? 0.0F : in[i] * keep;
-    }
-  });
-  return out;
-}
 
 at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
                           const Dropout& dropout) {

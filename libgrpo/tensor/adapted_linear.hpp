@@ -3,9 +3,10 @@
 ///     y = x W^T + bias;   y[:, first .. first + rows) += scale (drop(x) A^T) B^T   for every adapter
 ///
 /// Source: Hu et al. 2021, "LoRA", section 4.1. W is not copied: where it is bfloat16 or float16 a float32 copy lives for the
-/// length of one product, in the forward and again in the backward pass. Dropout keeps an entry with probability 1 - rate and
-/// divides it by that (Srivastava et al. 2014, section 4).
+/// length of one product, in the forward and again in the backward pass.
 #pragma once
+
+#include "libgrpo/tensor/dropout.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -22,20 +23,11 @@ struct LowRank {
   double scale = 1.0;
 };
 
-/// The same key drops the same entries.
-struct Dropout {
-  double rate = 0.0;  ///< [0, 1)
-  std::uint64_t key = 0;
-};
-
 /// shape: x [L,in] f32, weight [out,in] f32, bf16 or f16, bias [out] of the weight's type or undefined -> [L,out] f32
 /// grad: to x, to a and b, and to weight and bias where they want one (in their own type)
 /// cost: 2 L in out FLOPs, and 2 L r (in + rows) for each adapter
 at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters = {},
                           const Dropout& dropout = {});
-
-/// x with entries dropped. shape: as x   cost: one random number per entry
-at::Tensor drop(const at::Tensor& x, const Dropout& dropout);
 
 /// The readable version of the same function. cost: keeps every product
 at::Tensor adapted_linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

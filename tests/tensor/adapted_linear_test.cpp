@@ -1,5 +1,6 @@
 #include "libgrpo/tensor/adapted_linear.hpp"
 
+#include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/recompute.hpp"
 #include "tests/support/tensors.hpp"
 
@@ -77,6 +78,12 @@ TEST_CASE("dropout keeps its share, keeps the mean, and depends on its key alone
   CHECK(at::equal(y, drop(x, {0.25, 7})));
   CHECK_FALSE(at::equal(y, drop(x, {0.25, 8})));
   CHECK(at::equal(y.narrow(0, 0, 3), drop(x.narrow(0, 0, 3), {0.25, 7})));
+  // Entry i is decided by word i / 64 % 4 of counter i / 256 * 64 + i % 64.
+  const auto flat = y.view({-1});
+  for (const std::uint32_t i : {0U, 63U, 64U, 255U, 256U, 777U, 99999U}) {
+    const auto words = philox4x32({i / 256 * 64 + i % 64, 0, 0, 0}, {7, 0});
+    CHECK((flat[i].item<float>() == 0.0F) == (words[i / 64 % 4] < (1U << 30U)));
+  }
 }
 
 TEST_CASE("what is computed again gives the same values and gradients, and runs twice") {
