@@ -2,10 +2,17 @@
 #pragma once
 
 #include "libgrpo/policy/causal_lm.hpp"
+#include "libgrpo/sampler/decoder.hpp"
 #include "libgrpo/sampler/sampler.hpp"
 #include "libgrpo/text/tokenizer.hpp"
 
 namespace grpo {
+
+/// Where the seconds of a generate() went.
+struct SamplingTimes {
+  DecoderTimes decoder;
+  double drawing = 0.0;
+};
 
 class InProcessSampler final : public Sampler {
  public:
@@ -15,13 +22,14 @@ class InProcessSampler final : public Sampler {
   [[nodiscard]] std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override;
   [[nodiscard]] bool exact_log_probs() const override { return true; }
   void refresh(const Policy& /*policy*/) override {}  // the weights are the policy's own
+  /// Of the latest generate().
+  [[nodiscard]] const SamplingTimes& times() const { return times_; }
 
  private:
-  void generate_wave(std::vector<Group>& groups, std::size_t first, std::size_t last, const SamplingParams& params);
-
   const CausalLm& model_;
   const Tokenizer& tokenizer_;
   std::int64_t max_rows_;
+  SamplingTimes times_;
 };
 
 }  // namespace grpo

@@ -18,10 +18,10 @@ struct SelectedToken {
   float entropy = 0.0F;   ///< nats
 };
 
-/// `logits` [V] is overwritten. `forbidden` tokens cannot be drawn (end tokens before the minimum length).
+/// shape: logits [V]. `forbidden` tokens, each named once, cannot be drawn (end tokens before the minimum length).
 /// `uniform` in [0, 1) decides. throws: Error{numeric} if a logit is NaN or all are -inf
-/// thread: pure; different rows at once. cost: two passes over V; with top-p or top-k a sort of the likely tokens
-SelectedToken select_token(std::span<float> logits, const SamplingParams& params, double uniform,
+/// thread: pure; different rows at once. cost: two passes over V; a third with top-k, top-p or min-p, and a sort of what they leave
+SelectedToken select_token(std::span<const float> logits, const SamplingParams& params, double uniform,
                            std::span<const std::int32_t> forbidden);
 
 }  // namespace grpo
