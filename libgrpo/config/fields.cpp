@@ -233,6 +233,7 @@ std::vector<Field> metrics_fields(MetricsOptions& o) {
        {{"false", "no"}}},
       {"metrics", "eval_steps", &o.eval_steps, "steps", "steps between evaluations; unset: save_steps", count(1)},
       {"metrics", "eval_on_start", &o.eval_on_start, "", "evaluate once before the first step"},
+      {"metrics", "profile", &o.profile, "", "print at the end which phase took how long, with tokens/s and the peak memory"},
   };
 }
 

@@ -168,6 +168,7 @@ struct MetricsOptions {
   EvalStrategy eval_strategy = EvalStrategy::no;
   std::optional<std::int64_t> eval_steps;  ///< unset: save_steps
   bool eval_on_start = false;
+  bool profile = false;
   bool operator==(const MetricsOptions&) const = default;
 };
 

@@ -157,6 +157,7 @@ const Values kOther = {
     {"eval_strategy", "\"steps\""},
     {"eval_steps", "50"},
     {"eval_on_start", "true"},
+    {"profile", "true"},
 };
 
 // What some options of that table rule out, or a second value worth a look, with the options that give way.
