@@ -4,6 +4,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/attention.hpp"
+#include "libgrpo/tensor/embedding.hpp"
 #include "libgrpo/tensor/layers.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/tensor/recompute.hpp"
@@ -116,7 +117,7 @@ at::Tensor CausalLm::run(const at::Tensor& ids, std::shared_ptr<Pass> pass) cons
   pass->angles.emplace(rope_, positions);
   pass->local = pass->angles;
   if (c.rope_local_theta > 0.0) pass->local.emplace(local_rope_, positions);
-  auto x = scaled(at::embedding(pass->weights->embed, ids).to(at::kFloat), c.embedding_multiplier);
+  auto x = scaled(grpo::embedding(pass->weights->embed, ids), c.embedding_multiplier);
   for (int64_t i = 0; i < c.num_layers; ++i)
     x = checkpointing_ ? recomputed(x, [this, i, pass](const at::Tensor& input) { return layer(i, input, *pass); }) : layer(i, x, *pass);
   return norm(x, pass->weights->norm, c);

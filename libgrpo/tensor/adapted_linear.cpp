@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/product.hpp"
 
 #include <optional>
 
@@ -29,8 +30,9 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                             at::TensorList matrices, const Layout& layout) {
     const auto full = weight.to(at::kFloat);
-    auto y = at::linear(x, full, bias ? std::optional(bias->to(at::kFloat)) : std::nullopt);
-    variable_list saved{x, weight};
+    auto y = product(x, full, bias ? std::optional(bias->to(at::kFloat)) : std::nullopt);
+    const bool reads_x = weight.requires_grad() || !layout.scales.empty();
+    variable_list saved{reads_x ? x : at::empty({0}, x.options()), weight};
     for (std::size_t i = 0; i < layout.scales.size(); ++i) {
       const at::Tensor &a = matrices[2 * i], &b = matrices[2 * i + 1];
       const auto h = at::mm(drop(x, of_adapter(layout.dropout, static_cast<int64_t>(i))), a.t());
@@ -76,7 +78,7 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
 at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
                           const Dropout& dropout) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
-  if (adapters.empty() && weight.scalar_type() == at::kFloat) return at::linear(x, weight, optional_bias);
+  if (!x.device().is_cpu() && adapters.empty() && weight.scalar_type() == x.scalar_type()) return at::linear(x, weight, optional_bias);
   Layout layout{{}, {}, dropout};
   std::vector<at::Tensor> matrices;
   for (const LowRank& adapter : adapters) {

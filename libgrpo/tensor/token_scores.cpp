@@ -1,7 +1,9 @@
 #include "libgrpo/tensor/token_scores.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/tensor/embedding.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/product.hpp"
 #include "libgrpo/tensor/simd.hpp"
 
 namespace grpo {
@@ -10,7 +12,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kChunkElements = 256 * 49152;
+constexpr std::int64_t kChunkElements = 160 * 49152;  // 31 MB: below what malloc asks the system for anew each time
 
 std::int64_t chunk_rows(std::int64_t vocabulary) { return std::max<std::int64_t>(16, kChunkElements / vocabulary); }
 
@@ -76,11 +78,9 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     auto entropies = at::empty({rows}, hidden.options());
     auto lse = at::empty({rows}, hidden.options());
     const std::int64_t chunk = chunk_rows(vocabulary);
-    auto logits = at::empty({std::min(chunk, rows), vocabulary}, hidden.options());
     for (std::int64_t first = 0; first < rows; first += chunk) {
       const std::int64_t count = std::min(chunk, rows - first);
-      auto part = logits.narrow(0, 0, count);
-      at::mm_out(part, hidden.narrow(0, first, count), full.t());
+      const auto part = product(hidden.narrow(0, first, count), full);
       auto* z = part.mutable_data_ptr<float>();
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       float* lp = log_probs.mutable_data_ptr<float>() + first;
@@ -113,14 +113,14 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     const auto g_entropy = grads[1].defined() ? grads[1].contiguous() : zero();
     auto d_hidden = at::empty_like(hidden);
     const auto full = weight.to(at::kFloat);
-    auto d_weight = ctx->needs_input_grad(1) ? at::zeros_like(full) : at::Tensor();
+    const bool wants_weight = ctx->needs_input_grad(1);
+    const auto kept = wants_weight ? kept_gradient(weight) : at::Tensor();
+    auto d_weight = wants_weight && !kept.defined() ? at::zeros_like(full) : kept;
     const std::int64_t chunk = chunk_rows(vocabulary);
-    auto logits = at::empty({std::min(chunk, rows), vocabulary}, hidden.options());
     for (std::int64_t first = 0; first < rows; first += chunk) {
       const std::int64_t count = std::min(chunk, rows - first);
-      auto part = logits.narrow(0, 0, count);
       const auto inputs = hidden.narrow(0, first, count);
-      at::mm_out(part, inputs, full.t());
+      const auto part = product(inputs, full);
       auto* z = part.mutable_data_ptr<float>();
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       const float* g_lp = g_log_prob.const_data_ptr<float>() + first;
@@ -144,7 +144,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
       at::mm_out(d_inputs, part, full);
       if (d_weight.defined()) d_weight.addmm_(part.t(), inputs);
     }
-    if (d_weight.defined()) d_weight = d_weight.to(weight.scalar_type());
+    d_weight = d_weight.defined() && !kept.defined() ? d_weight.to(weight.scalar_type()) : at::Tensor();
     return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -19,7 +19,7 @@ struct TokenScores {
 /// shape: hidden [T,D], weight [V,D], targets [T] i64 in [0,V); floating, one device; weight may be bf16 or f16
 /// grad: log_probs and entropies -> hidden, weight
 /// softcap: > 0 bounds the logits; 0: none   throws: Error{contract} on shapes or temperature <= 0
-/// cost: 2TVD FLOPs forward, 6TVD backward; one chunk of logits (about 50 MB) beside the inputs
+/// cost: 2TVD FLOPs forward, 6TVD backward; one chunk of logits (about 30 MB) beside the inputs
 TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
                          double softcap = 0.0);
 

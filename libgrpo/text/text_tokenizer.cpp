@@ -3,6 +3,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/utf8.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace grpo {
@@ -48,7 +49,7 @@ TextTokenizer::TextTokenizer(TokenizerSpec spec, MakeFiles make_files)
       decoder_(std::move(spec.decoder)),
       before_normalizing_(make_finder(added_, false, normalizer_)),
       after_normalizing_(make_finder(added_, true, normalizer_)),
-      special_(table_->tokens().size()),
+      special_(table_->tokens().size() + 1),
       make_files_(std::move(make_files)) {
   for (const AddedToken& token : added_) {
     if (token.content.empty()) continue;
@@ -61,14 +62,13 @@ TextTokenizer::TextTokenizer(TokenizerSpec spec, MakeFiles make_files)
     bytes_ += decoder_.inner_text(spelling_of(id));
     begins_.push_back(bytes_.size());
   }
+  special_.back() = true;  // the ids behind the last token
+  begins_.push_back(bytes_.size());
 }
 
 std::size_t TextTokenizer::index_of(std::int32_t id) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= table_->tokens().size()) {
-    throw Error(ErrorKind::contract,
-                fmt::format("token id {} is outside the vocabulary of {} tokens", id, vocab_size()));
-  }
-  return static_cast<std::size_t>(id);
+  if (id < 0) throw Error(ErrorKind::contract, fmt::format("token id {} is negative", id));
+  return std::min(static_cast<std::size_t>(id), table_->tokens().size());
 }
 
 std::string_view TextTokenizer::bytes_of(std::int32_t id) const {
@@ -77,6 +77,8 @@ std::string_view TextTokenizer::bytes_of(std::int32_t id) const {
 }
 
 const std::string& TextTokenizer::spelling_of(std::size_t id) const {
+  static const std::string kNothing;
+  if (id >= table_->tokens().size()) return kNothing;
   const auto found = normalized_.empty() ? normalized_.end() : normalized_.find(static_cast<std::int32_t>(id));
   return found == normalized_.end() ? table_->tokens()[id] : found->second;
 }
@@ -86,7 +88,7 @@ TokenFlow TextTokenizer::flow(std::int32_t id) const { return decoder_.flow(spel
 std::string TextTokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   const auto is_left_out = [&](std::int32_t id) {
     const std::size_t index = index_of(id);
-    return (skip_special && special_[index]) || table_->tokens()[index].empty();
+    return (skip_special && special_[index]) || index == table_->tokens().size() || table_->tokens()[index].empty();
   };
   if (decoder_.is_byte_level()) {
     std::string bytes;

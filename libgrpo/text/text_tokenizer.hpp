@@ -44,7 +44,6 @@ class TextTokenizer final : public Tokenizer {
   [[nodiscard]] TokenFlow flow(std::int32_t id) const override;
   [[nodiscard]] std::int64_t vocab_size() const override { return static_cast<std::int64_t>(table_->tokens().size()); }
   [[nodiscard]] std::int32_t id_of(std::string_view token) const override { return table_->find(token); }
-  /// throws: Error{contract} for an id outside the vocabulary
   [[nodiscard]] bool is_special(std::int32_t id) const override { return special_[index_of(id)]; }
   [[nodiscard]] Files files() const override { return make_files_(*this); }
 

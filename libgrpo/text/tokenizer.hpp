@@ -27,8 +27,8 @@ class Tokenizer {
   /// Ids of `text`; added and special tokens inside it are recognised, nothing is put in front or behind.
   /// Invalid UTF-8 is replaced by U+FFFD, as the `tokenizers` package does on its way in.
   [[nodiscard]] virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
-  /// Text of `ids`; special tokens are left out if asked. Bytes that are no valid UTF-8 become U+FFFD.
-  /// throws: Error{contract} for an id outside the vocabulary
+  /// Text of `ids`; special tokens are left out if asked, and ids behind the last token, which a model's padded vocabulary may
+  /// have. Bytes that are no valid UTF-8 become U+FFFD. throws: Error{contract} for a negative id
   [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const = 0;
   /// Raw bytes of one token amid others (may be part of a character).
   [[nodiscard]] virtual std::string token_bytes(std::int32_t id) const = 0;
