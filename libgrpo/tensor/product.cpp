@@ -18,11 +18,14 @@ std::optional<c10::TypedOperatorHandle<Linear>> find_onednn() {
   return schema->typed<Linear>();
 }
 
+constexpr double kLarge = 1 << 24;  // multiplications; oneDNN takes its time to begin
+
 }  // namespace
 
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   static const auto onednn = find_onednn();
-  const bool fits = x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && x.numel() > 0;
+  const bool large = static_cast<double>(x.numel()) * static_cast<double>(weight.size(0)) >= kLarge;
+  const bool fits = large && x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
   if (!onednn || !fits) return at::linear(x, weight, bias);
   const at::NoGradGuard no_grad;
   return onednn->call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");

@@ -1,6 +1,6 @@
 /// The matrix product that scoring and training spend their time in, by whichever library is fastest at it.
 ///
-/// x W^T on a CPU goes to oneDNN, which libtorch brings but does not use for float32 by itself: its kernels are chosen by
+/// A large x W^T on a CPU goes to oneDNN, which libtorch brings but does not use for float32 by itself: its kernels are chosen by
 /// instruction set alone, where MKL's are plainer on processors of other makers. Anything else is at::linear.
 #pragma once
 

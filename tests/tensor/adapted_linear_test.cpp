@@ -1,6 +1,7 @@
 #include "libgrpo/tensor/adapted_linear.hpp"
 
 #include "libgrpo/base/random.hpp"
+#include "libgrpo/tensor/product.hpp"
 #include "libgrpo/tensor/recompute.hpp"
 #include "tests/support/tensors.hpp"
 
@@ -111,4 +112,17 @@ TEST_CASE("what is computed again gives the same values and gradients, and runs 
   CHECK(w.grad().defined());
   const c10::InferenceMode no_grad;
   CHECK_FALSE(recomputed(at::randn({4, 12}), [&](const at::Tensor& x) { return at::linear(x, w); }).requires_grad());
+}
+
+TEST_CASE("products are as near to those in double precision as libtorch's own, large or small") {
+  at::manual_seed(9);
+  const std::int64_t rows = GENERATE(1, 7, 300);
+  const bool biased = GENERATE(true, false);
+  const auto x = at::randn({rows, 576}), w = at::randn({1536, 576});
+  const auto bias = biased ? std::optional(at::randn({1536})) : std::nullopt;
+  const auto exact = at::linear(x.to(at::kDouble), w.to(at::kDouble), bias ? std::optional(bias->to(at::kDouble)) : std::nullopt);
+  const double ours = max_abs_difference(product(x, w, bias), exact), theirs = max_abs_difference(at::linear(x, w, bias), exact);
+  CHECK(ours < 2e-4);  // of values up to 120
+  CHECK(ours < 3.0 * theirs + 1e-6);
+  CHECK(max_abs_difference(product(x.slice(1, 0, 288), w.slice(1, 288, 576)), at::linear(x.slice(1, 0, 288), w.slice(1, 288, 576))) < 2e-4);
 }
