@@ -1,7 +1,6 @@
 #include "libgrpo/policy/causal_lm.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/base/error.hpp"
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/attention.hpp"
 #include "libgrpo/tensor/embedding.hpp"
@@ -110,10 +109,7 @@ at::Tensor CausalLm::run(const at::Tensor& ids, std::shared_ptr<Pass> pass) cons
   const at::Tensor& positions = pass->positions;
   GRPO_CHECK(ids.numel() > 0 && ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < c.vocab_size,
              "token ids lie inside the vocabulary");
-  if (const int64_t limit = rope_limit(c); limit > 0 && positions.max().item<int64_t>() >= limit)
-    throw Error(ErrorKind::data, "position " + std::to_string(positions.max().item<int64_t>()) + " is beyond the " +
-                                     std::to_string(limit) + " tokens that rope_type \"" + c.rope_scaling.type +
-                                     "\" is supported for; make prompts or completions shorter");
+  check_position(c, positions.max().item<int64_t>());
   pass->angles.emplace(rope_, positions);
   pass->local = pass->angles;
   if (c.rope_local_theta > 0.0) pass->local.emplace(local_rope_, positions);

@@ -1,5 +1,4 @@
 // What a model's weights are called, which of them are trained, and how they are saved.
-#include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/policy/causal_lm.hpp"

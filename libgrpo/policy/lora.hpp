@@ -78,6 +78,8 @@ class Lora {
   std::vector<Module> modules_;
 };
 
+inline constexpr const char *kAdapterConfigFile = "adapter_config.json", *kAdapterWeightsFile = "adapter_model.safetensors";
+
 /// What a PEFT folder says of itself, without its tensors. throws: Error{data}
 LoraOptions read_adapter_config(const std::filesystem::path& folder);
 /// Whether a folder holds adapters: adapter_config.json.

@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char *kConfig = "adapter_config.json", *kTensors = "adapter_model.safetensors";
 constexpr std::string_view kPrefix = "base_model.model.", kA = ".lora_A.weight", kB = ".lora_B.weight";
 constexpr std::int64_t kMostRank = 1 << 20;
 
@@ -41,11 +40,11 @@ std::vector<std::string> names(const ConfigFields& fields, const std::string& ke
 
 bool is_adapter_folder(const fs::path& folder) {
   std::error_code ignored;
-  return fs::exists(folder / kConfig, ignored);
+  return fs::exists(folder / kAdapterConfigFile, ignored);
 }
 
 LoraOptions read_adapter_config(const fs::path& folder) {
-  const ConfigFields fields(read_file(folder / kConfig, 1 << 20), folder / kConfig);
+  const ConfigFields fields(read_file(folder / kAdapterConfigFile, 1 << 20), folder / kAdapterConfigFile);
   if (!fields.equals("peft_type", "\"LORA\"")) fields.refuse_value("peft_type", "only LORA is");
   for (const auto& [key, neutral] : kNeutral)
     if (fields.has(key) && std::none_of(neutral.begin(), neutral.end(), [&](const std::string& value) { return fields.equals(key, value); }))
@@ -65,7 +64,7 @@ LoraOptions read_adapter_config(const fs::path& folder) {
 
 Lora Lora::read(const fs::path& folder, const ModelConfig& config, const Weights& weights) {
   Lora lora(read_adapter_config(folder), weights);
-  const fs::path path = folder / kTensors;
+  const fs::path path = folder / kAdapterWeightsFile;
   std::map<std::string, at::Tensor> tensors;
   for (auto& [name, tensor] : read_tensors(path)) tensors[name] = tensor.to(at::kFloat);
   const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -110,10 +109,10 @@ void Lora::write(const fs::path& folder) const {
                        {"task_type", "CAUSAL_LM"},
                        {"use_dora", false},
                        {"use_rslora", o.rslora}};
-  write_file(folder / kConfig, config.dump(2) + "\n");
+  write_file(folder / kAdapterConfigFile, config.dump(2) + "\n");
   NamedTensors tensors;
   for (const Parameter& p : parameters()) tensors.emplace_back(p.name, p.tensor.detach());
-  write_tensors(folder / kTensors, tensors, {{"format", "pt"}});
+  write_tensors(folder / kAdapterWeightsFile, tensors, {{"format", "pt"}});
 }
 
 }  // namespace grpo

@@ -1,5 +1,6 @@
 #include "libgrpo/policy/rope.hpp"
 
+#include "libgrpo/base/error.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <cmath>
@@ -41,6 +42,12 @@ std::int64_t rope_limit(const ModelConfig& c) {
   if (c.rope_scaling.type == "dynamic") return c.context_length;
   if (c.rope_scaling.type == "longrope") return c.rope_scaling.original_context;
   return 0;
+}
+
+void check_position(const ModelConfig& c, std::int64_t position) {
+  if (const std::int64_t limit = rope_limit(c); limit > 0 && position >= limit)
+    throw Error(ErrorKind::data, "position " + std::to_string(position) + " is beyond the " + std::to_string(limit) +
+                                     " tokens that rope_type \"" + c.rope_scaling.type + "\" is supported for; make prompts or completions shorter");
 }
 
 Rope make_rope(const ModelConfig& c, bool local) {

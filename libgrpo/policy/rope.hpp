@@ -25,6 +25,8 @@ struct Rope {
 
 /// Positions from here on have no frequencies; 0: no limit.
 std::int64_t rope_limit(const ModelConfig& config);
+/// throws: Error{data} if the model's rotary embedding has no frequencies for this position
+void check_position(const ModelConfig& config, std::int64_t position);
 
 /// Of layers that attend to everything; with `local`, of sliding layers.
 Rope make_rope(const ModelConfig& config, bool local = false);

@@ -148,11 +148,6 @@ void map_storage(const Placed& first) {
 
 }  // namespace
 
-void copy_weight(const fs::path& file, const SafeTensor& tensor, const at::Tensor& to) {
-  check_weight_shape(file, tensor.name, tensor.shape, to);
-  to.copy_(as_tensor(tensor, weight_type(file, tensor)));
-}
-
 void read_folder(const fs::path& folder, const std::vector<NamedSlice>& slices, WeightPlace place) {
   const bool map = place == WeightPlace::mapped;
   const auto files = open_weight_files(folder, map ? MapAccess::copy_on_write : MapAccess::read);
@@ -164,7 +159,7 @@ void read_folder(const fs::path& folder, const std::vector<NamedSlice>& slices, 
     if (map && lies_as_needed(parts)) {
       map_storage(parts.front());
     } else {
-      for (const Placed& part : parts) copy_weight(part.file->path, *part.stored, part.slice->slice);
+      for (const Placed& part : parts) part.slice->slice.copy_(as_tensor(*part.stored, weight_type(part.file->path, *part.stored)));
     }
   }
 }

@@ -1,7 +1,6 @@
 /// The two ways weights are read, and what both check. Private to policy/.
 #pragma once
 
-#include "libgrpo/format/safetensors.hpp"
 #include "libgrpo/policy/weights.hpp"
 
 #include <filesystem>
@@ -16,9 +15,6 @@ namespace grpo {
 /// throws: Error{data} naming file, tensor and both shapes if they differ
 void check_weight_shape(const std::filesystem::path& file, const std::string& name, const std::vector<std::int64_t>& found,
                         const at::Tensor& wanted);
-
-/// Copies a stored tensor (F32, F16 or BF16) into one of its shape, converting. throws: Error{data} naming file and tensor
-void copy_weight(const std::filesystem::path& file, const SafeTensor& tensor, const at::Tensor& to);
 
 /// Fills the slices from a Hugging Face folder (weights_folder.cpp), or from a .gguf file (weights_gguf.cpp). Mapping changes
 /// the memory behind the tensors that the slices are parts of, not the tensors.

@@ -2,11 +2,11 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
+#include "libgrpo/policy/lora.hpp"
 #include "libgrpo/policy/tensor_file.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr std::array<std::string_view, 2> kAdapters{"adapter_config.json", "adapter_model.safetensors"};
 
 struct Shard {
   std::vector<const NamedSlice*> slices;
@@ -109,7 +108,7 @@ void remove_other_weight_files(const fs::path& folder, const std::set<std::strin
   std::vector<fs::path> stale;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    const bool adapter = std::find(kAdapters.begin(), kAdapters.end(), name) != kAdapters.end();
+    const bool adapter = name == kAdapterConfigFile || name == kAdapterWeightsFile;
     if ((name == kSingle || name == kIndex || adapter || is_shard_name(name)) && !kept.contains(name)) stale.push_back(entry.path());
   }
   for (const fs::path& path : stale) {

@@ -2,7 +2,6 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/clock.hpp"
-#include "libgrpo/base/error.hpp"
 #include "libgrpo/sampler/lane_layers.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
@@ -171,12 +170,7 @@ const float* Decoder::step(const std::vector<Input>& inputs) {
 void Decoder::chunk(const Input* inputs, int64_t count, float* logits) {
   const ModelConfig& c = model_.config();
   place(inputs, count);
-  if (const int64_t limit = rope_limit(c); limit > 0)
-    for (const Row& row : tokens_)
-      if (row.position >= limit)
-        throw Error(ErrorKind::data, "position " + std::to_string(row.position) + " is beyond the " + std::to_string(limit) +
-                                         " tokens that rope_type \"" + c.rope_scaling.type +
-                                         "\" is supported for; make prompts or completions shorter");
+  for (const Row& row : tokens_) check_position(c, row.position);
   rows_ = whole_lanes(count);
   reserve(rows_);
   turn(rope_, angles_);

@@ -90,7 +90,8 @@ std::pair<std::size_t, std::size_t> Trainer::groups_of_step() const {
   return {first, first + per_slice};
 }
 
-/// With an exact sampler its log-probs are the old ones, unless dropout would count as a change of the policy. Otherwise the old ones are the policy's own: computed when the batch was
+/// With an exact sampler its log-probs are the old ones, unless dropout would count as a change of the policy.
+/// Otherwise the old ones are the policy's own: computed when the batch was
 /// made, or, on a batch that serves one update, equal to those of the update itself (undefined).
 Comparison Trainer::comparison() const {
   const Batch& batch = rollout_->batch;
