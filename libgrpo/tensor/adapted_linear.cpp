@@ -57,8 +57,15 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
     const Dropout dropout{ctx->saved_data["rate"].toDouble(), static_cast<std::uint64_t>(ctx->saved_data["key"].toInt())};
     variable_list out(3 + 2 * scales.size() + 1);
     const bool wants_x = ctx->needs_input_grad(0);
-    if (wants_x) out[0] = at::mm(g, weight.to(at::kFloat));
-    if (ctx->needs_input_grad(1)) out[1] = at::mm(g.t(), x).to(weight.scalar_type());
+    if (wants_x) {
+      out[0] = at::empty({g.size(0), weight.size(1)}, g.options());
+      multiply(out[0], g, weight.to(at::kFloat), 0.0);
+    }
+    if (ctx->needs_input_grad(1)) {
+      out[1] = at::empty(weight.sizes(), g.options());
+      multiply(out[1], g.t(), x, 0.0);
+      out[1] = out[1].to(weight.scalar_type());
+    }
     if (ctx->saved_data["biased"].toBool() && ctx->needs_input_grad(2)) out[2] = g.sum(0).to(weight.scalar_type());
     for (std::size_t i = 0; i < scales.size(); ++i) {
       const at::Tensor &a = saved[2 + 3 * i], &b = saved[3 + 3 * i], &h = saved[4 + 3 * i];

@@ -12,12 +12,13 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kChunkElements = 160 * 49152;  // 31 MB: below what malloc asks the system for anew each time
+// One tile of logits is alive at a time, 8 MB whatever the vocabulary: few enough to stay in the processor's cache.
+constexpr std::int64_t kTileRows = 1024, kTileColumns = 2048;
 
-std::int64_t chunk_rows(std::int64_t vocabulary) { return std::max<std::int64_t>(16, kChunkElements / vocabulary); }
-
-struct RowStats {
-  float lse, entropy;
+/// The logits of one row seen so far: their largest, and sums of e^(z - top) and of e^(z - top) (z - top).
+struct RowSums {
+  float top = 0.0F;
+  double sum = 0.0, weighted = 0.0;
 };
 
 GRPO_SIMD_CLONES simd::ExpSums block_sums(const float* z, std::int64_t n, float scale, float top) {
@@ -26,18 +27,19 @@ GRPO_SIMD_CLONES simd::ExpSums block_sums(const float* z, std::int64_t n, float 
 
 GRPO_SIMD_CLONES float maximum(const float* z, std::int64_t n) { return simd::max(z, n); }
 
-/// Blocks are summed in double: a vocabulary is too long for one float sum.
-RowStats row_stats(const float* z, std::int64_t n, float scale) {
+/// Takes in a row's next logits. Blocks are summed in double: a vocabulary is too long for one float sum.
+void add_logits(RowSums& row, const float* z, std::int64_t n, float scale) {
   constexpr std::int64_t kBlock = 1024;
-  const float top = maximum(z, n) * scale;
-  double sum = 0.0, weighted = 0.0;
+  const float highest = maximum(z, n) * scale;
+  const float top = row.sum == 0.0 ? highest : std::max(row.top, highest);
+  const auto shift = static_cast<double>(row.top) - static_cast<double>(top);
+  const double shrink = row.sum == 0.0 ? 0.0 : std::exp(shift);
+  row = {top, row.sum * shrink, shrink == 0.0 ? 0.0 : shrink * (row.weighted + row.sum * shift)};
   for (std::int64_t first = 0; first < n; first += kBlock) {
     const simd::ExpSums block = block_sums(z + first, std::min(kBlock, n - first), scale, top);
-    sum += static_cast<double>(block.e);
-    weighted += static_cast<double>(block.weighted);
+    row.sum += static_cast<double>(block.e);
+    row.weighted += static_cast<double>(block.weighted);
   }
-  const double log_sum = std::log(sum);
-  return {static_cast<float>(static_cast<double>(top) + log_sum), static_cast<float>(log_sum - weighted / sum)};
 }
 
 /// z <- softcap tanh(z / softcap)
@@ -77,29 +79,40 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     auto log_probs = at::empty({rows}, hidden.options());
     auto entropies = at::empty({rows}, hidden.options());
     auto lse = at::empty({rows}, hidden.options());
-    const std::int64_t chunk = chunk_rows(vocabulary);
-    for (std::int64_t first = 0; first < rows; first += chunk) {
-      const std::int64_t count = std::min(chunk, rows - first);
-      const auto part = product(hidden.narrow(0, first, count), full);
-      auto* z = part.mutable_data_ptr<float>();
+    for (std::int64_t first = 0; first < rows; first += kTileRows) {
+      const std::int64_t count = std::min(kTileRows, rows - first);
+      std::vector<RowSums> sums(static_cast<std::size_t>(count));
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       float* lp = log_probs.mutable_data_ptr<float>() + first;
-      float* ent = entropies.mutable_data_ptr<float>() + first;
-      float* row_lse = lse.mutable_data_ptr<float>() + first;
-      at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          if (softcap > 0.0) cap_row(z + i * vocabulary, vocabulary, static_cast<float>(softcap));
-          const RowStats stats = row_stats(z + i * vocabulary, vocabulary, scale);
-          row_lse[i] = stats.lse;
-          ent[i] = stats.entropy;
-          lp[i] = z[i * vocabulary + target[i]] * scale - stats.lse;
-        }
-      });
+      for (std::int64_t column = 0; column < vocabulary; column += kTileColumns) {
+        const std::int64_t width = std::min(kTileColumns, vocabulary - column);
+        const auto tile = product(hidden.narrow(0, first, count), full.narrow(0, column, width));
+        auto* z = tile.mutable_data_ptr<float>();
+        at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            float* row = z + i * width;
+            if (softcap > 0.0) cap_row(row, width, static_cast<float>(softcap));
+            add_logits(sums[static_cast<std::size_t>(i)], row, width, scale);
+            if (const std::int64_t t = target[i] - column; t >= 0 && t < width) lp[i] = row[t] * scale;
+          }
+        });
+      }
+      finish(sums, lp, lse.mutable_data_ptr<float>() + first, entropies.mutable_data_ptr<float>() + first);
     }
     ctx->save_for_backward({hidden, weight, targets, lse, entropies});
     ctx->saved_data["temperature"] = temperature;
     ctx->saved_data["softcap"] = softcap;
     return {log_probs, entropies};
+  }
+
+  /// log_probs hold the targets' logits before, their log-probs after.
+  static void finish(const std::vector<RowSums>& sums, float* log_probs, float* lse, float* entropies) {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double log_sum = std::log(sums[i].sum);
+      lse[i] = static_cast<float>(static_cast<double>(sums[i].top) + log_sum);
+      entropies[i] = static_cast<float>(log_sum - sums[i].weighted / sums[i].sum);
+      log_probs[i] -= lse[i];
+    }
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -116,33 +129,35 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
     const bool wants_weight = ctx->needs_input_grad(1);
     const auto kept = wants_weight ? kept_gradient(weight) : at::Tensor();
     auto d_weight = wants_weight && !kept.defined() ? at::zeros_like(full) : kept;
-    const std::int64_t chunk = chunk_rows(vocabulary);
-    for (std::int64_t first = 0; first < rows; first += chunk) {
-      const std::int64_t count = std::min(chunk, rows - first);
-      const auto inputs = hidden.narrow(0, first, count);
-      const auto part = product(inputs, full);
-      auto* z = part.mutable_data_ptr<float>();
+    for (std::int64_t first = 0; first < rows; first += kTileRows) {
+      const std::int64_t count = std::min(kTileRows, rows - first);
+      const auto inputs = hidden.narrow(0, first, count), d_inputs = d_hidden.narrow(0, first, count);
       const auto* target = targets.const_data_ptr<std::int64_t>() + first;
       const float* g_lp = g_log_prob.const_data_ptr<float>() + first;
       const float* g_ent = g_entropy.const_data_ptr<float>() + first;
       const float* row_lse = lse.const_data_ptr<float>() + first;
       const float* ent = entropies.const_data_ptr<float>() + first;
-      at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<float> capped(softcap > 0.0F ? static_cast<std::size_t>(vocabulary) : 0);
-        for (std::int64_t i = begin; i < end; ++i) {
-          float* row = z + i * vocabulary;
-          if (softcap > 0.0F) {
-            cap_row(row, vocabulary, softcap);
-            std::copy_n(row, vocabulary, capped.data());
+      for (std::int64_t column = 0; column < vocabulary; column += kTileColumns) {
+        const std::int64_t width = std::min(kTileColumns, vocabulary - column);
+        const auto head = full.narrow(0, column, width);
+        const auto tile = product(inputs, head);
+        auto* z = tile.mutable_data_ptr<float>();
+        at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
+          std::vector<float> capped(softcap > 0.0F ? static_cast<std::size_t>(width) : 0);
+          for (std::int64_t i = begin; i < end; ++i) {
+            float* row = z + i * width;
+            if (softcap > 0.0F) {
+              cap_row(row, width, softcap);
+              std::copy_n(row, width, capped.data());
+            }
+            logit_gradient_row(row, width, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
+            if (const std::int64_t t = target[i] - column; t >= 0 && t < width) row[t] += scale * g_lp[i];
+            if (softcap > 0.0F) uncap_gradient_row(row, capped.data(), width, softcap);
           }
-          logit_gradient_row(row, vocabulary, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
-          row[target[i]] += scale * g_lp[i];
-          if (softcap > 0.0F) uncap_gradient_row(row, capped.data(), vocabulary, softcap);
-        }
-      });
-      auto d_inputs = d_hidden.narrow(0, first, count);
-      at::mm_out(d_inputs, part, full);
-      if (d_weight.defined()) d_weight.addmm_(part.t(), inputs);
+        });
+        multiply(d_inputs, tile, head, column == 0 ? 0.0 : 1.0);
+        if (d_weight.defined()) multiply(d_weight.narrow(0, column, width), tile.t(), inputs, 1.0);
+      }
     }
     d_weight = d_weight.defined() && !kept.defined() ? d_weight.to(weight.scalar_type()) : at::Tensor();
     return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor()};

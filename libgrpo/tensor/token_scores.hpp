@@ -3,7 +3,7 @@
 ///     z = cap(hidden W^T) / temperature,   log_prob_t = z_t[target_t] - logsumexp(z_t),   entropy_t = -sum_v p_tv log p_tv
 ///
 /// cap(x) = softcap tanh(x / softcap) where the model has a softcap (Gemma 2), else x.
-/// The logits are made chunk by chunk and made again in the backward pass, so memory does not grow with T x V
+/// The logits are made tile by tile and made again in the backward pass, so memory grows with neither T x V nor V
 /// (the idea of fused linear cross-entropy: Hsu et al. 2024, "Liger Kernel", section 3.2, with entropy added).
 #pragma once
 
@@ -19,7 +19,7 @@ struct TokenScores {
 /// shape: hidden [T,D], weight [V,D], targets [T] i64 in [0,V); floating, one device; weight may be bf16 or f16
 /// grad: log_probs and entropies -> hidden, weight
 /// softcap: > 0 bounds the logits; 0: none   throws: Error{contract} on shapes or temperature <= 0
-/// cost: 2TVD FLOPs forward, 6TVD backward; one chunk of logits (about 30 MB) beside the inputs
+/// cost: 2TVD FLOPs forward, 6TVD backward; one tile of logits (8 MB) beside the inputs
 TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
                          double softcap = 0.0);
 

@@ -6,6 +6,7 @@
 #include "tests/support/tensors.hpp"
 
 #include <catch2/catch.hpp>
+#include <limits>
 
 using namespace grpo;
 using grpo::testing::gradients;
@@ -125,4 +126,16 @@ TEST_CASE("products are as near to those in double precision as libtorch's own, 
   CHECK(ours < 2e-4);  // of values up to 120
   CHECK(ours < 3.0 * theirs + 1e-6);
   CHECK(max_abs_difference(product(x.slice(1, 0, 288), w.slice(1, 288, 576)), at::linear(x.slice(1, 0, 288), w.slice(1, 288, 576))) < 2e-4);
+}
+
+TEST_CASE("a product divided among threads equals libtorch's, from a transposed view as well") {
+  at::manual_seed(10);
+  const std::int64_t rows = GENERATE(5, 1021);  // 1021: no thread's share is as long as another's
+  const bool transposed = GENERATE(true, false);
+  const auto a = transposed ? at::randn({64, rows}).t() : at::randn({rows, 64}), b = at::randn({64, 48});
+  const auto out = at::full({rows, 48}, std::numeric_limits<float>::quiet_NaN());
+  multiply(out, a, b, 0.0);
+  CHECK(max_abs_difference(out, at::mm(a, b)) < 1e-4);
+  multiply(out, a, b, 2.0);
+  CHECK(max_abs_difference(out, 3.0 * at::mm(a, b)) < 3e-4);
 }

@@ -9,9 +9,9 @@ using namespace grpo;
 using grpo::testing::gradients;
 using grpo::testing::max_abs_difference;
 
-TEST_CASE("fused token scores equal the reference, values and gradients, over several chunks") {
+TEST_CASE("fused token scores equal the reference, values and gradients, over many columns") {
   at::manual_seed(1);
-  const auto hidden = at::randn({37, 24}), weight = at::randn({800000, 24}) * 0.3;  // 16 rows a chunk
+  const auto hidden = at::randn({37, 24}), weight = at::randn({800000, 24}) * 0.3;
   const auto targets = at::randint(0, 800000, {37}, at::kLong);
   const double temperature = GENERATE(1.0, 0.7);
   const auto weights = at::randn({2, 37});
@@ -24,6 +24,28 @@ TEST_CASE("fused token scores equal the reference, values and gradients, over se
     const auto s = token_scores_reference(x[0].to(at::kDouble), x[1].to(at::kDouble), targets, temperature);
     return at::stack({s.log_probs, s.entropies});
   };
+  CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-4);
+  const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
+}
+
+TEST_CASE("token scores do not depend on where tiles end, values and gradients") {
+  at::manual_seed(3);
+  const double softcap = GENERATE(0.0, 5.0);
+  const std::int64_t rows = 1030, vocabulary = 4099;  // two tiles of rows, three of columns
+  const auto hidden = at::randn({rows, 16}), weight = at::randn({vocabulary, 16});
+  auto targets = at::randint(0, vocabulary, {rows}, at::kLong);
+  for (const std::int64_t edge : {0, 2047, 2048, 4095, 4096, 4098}) targets[edge % 7] = edge;
+  // The largest logit comes first, last, and in the middle.
+  for (const std::int64_t row : {3, 2500, 4098}) weight[row] *= 6.0;
+  const auto weights = at::randn({2, rows});
+  const auto scores = [&](const auto& of) {
+    return [&targets, &of, softcap](const std::vector<at::Tensor>& x) {
+      const TokenScores s = of(x[0], x[1], targets, 0.8, softcap);
+      return at::stack({s.log_probs, s.entropies});
+    };
+  };
+  const auto fast = scores(token_scores), plain = scores(token_scores_reference);
   CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-4);
   const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
   for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
