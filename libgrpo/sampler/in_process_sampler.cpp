@@ -28,8 +28,9 @@ std::vector<Group> InProcessSampler::generate(const std::vector<Prompt>& prompts
     groups.push_back({prompt, std::vector<Completion>(static_cast<std::size_t>(params.num_generations))});
   }
   if (!groups.empty()) {
-    ContinuousBatch batch(model_, tokenizer_, params, groups, max_rows_);
-    batch.run();
+    Wave wave(groups, params);
+    ContinuousBatch batch(model_, tokenizer_, max_rows_);
+    batch.run(wave);
     times_ = {batch.decoder_times(), batch.drawing_seconds()};
   }
   for (Group& group : groups)
