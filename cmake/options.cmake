@@ -3,6 +3,7 @@ option(GRPO_BUILD_APPS "Build grpo_train and its siblings" ${PROJECT_IS_TOP_LEVE
 option(GRPO_BUILD_TESTS "Build the tests" OFF)
 option(GRPO_BUILD_EXAMPLES "Build the examples" OFF)
 option(GRPO_BUILD_BENCHMARKS "Build the programs that measure" OFF)
+option(GRPO_WITH_ARROW "Read Parquet, CSV, gzip and zstd through Apache Arrow, where it is found" ON)
 option(GRPO_DEVELOPER_MODE "Many warnings, all of them errors" OFF)
 set(GRPO_SANITIZE "" CACHE STRING "Sanitizers to build with: address, undefined, thread (comma-separated)")
 

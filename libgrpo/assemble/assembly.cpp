@@ -4,6 +4,7 @@
 #include "libgrpo/assemble/objectives.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/config/print.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
@@ -13,6 +14,8 @@
 #include <exception>
 #include <fstream>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sstream>
 
 namespace grpo {
 namespace {
@@ -104,6 +107,7 @@ TrainerOptions trainer_options(const Recipe& recipe, const Plan& plan) {
   options.max_grad_norm = recipe.optimizer.max_grad_norm;
   options.token_budget = plan.token_budget;
   options.max_bad_steps = recipe.optimizer.max_bad_steps;
+  options.bucket_bytes = recipe.dist.ddp_bucket_cap_mb << 20;
   const std::int64_t warmup = plan_warmup(recipe, plan);
   options.learning_rate = [o = recipe.optimizer, warmup, total = plan.total_steps](std::int64_t step) {
     return o.learning_rate * schedule_factor(o.lr_scheduler_type, step, warmup, total);
@@ -165,8 +169,35 @@ void build_training(Assembly& a) {
   }
   const Scorer* reference = a.adapters_off ? static_cast<const Scorer*>(a.adapters_off.get()) : a.reference.get();
   const TrainerParts parts{*a.train_prompts, *a.order,  *a.model.sampler, a.reward,     *a.objective,
-                           *a.model.policy,  reference, *a.optimizer,     a.reference_sync.get()};
+                           *a.model.policy,  reference, *a.optimizer,     a.reference_sync.get(), &a.world};
   a.trainer = std::make_unique<Trainer>(parts, trainer_options(recipe, a.plan), trainer_state(a.resumed), load_rollout(a));
+}
+
+/// The sum of all weights, to the last bit.
+std::string weight_digest(const Policy& policy) {
+  double sum = 0.0;
+  for (const Parameter& p : policy.parameters()) sum += p.tensor.detach().sum(at::kDouble).item<double>();
+  return fmt::format("{:a}", sum);
+}
+
+/// Ranks that start from different things would train apart without a word: a disk that they do not share, say.
+void check_agreement(const Assembly& a) {
+  if (a.world.size() == 1) return;
+  std::vector<std::string> lines{"resumed step = " + std::to_string(a.resumed.step), "prompts = " + std::to_string(a.train_prompts->size()),
+                                 "sum of weights = " + weight_digest(*a.model.policy)};
+  std::istringstream recipe(to_toml(a.loaded, false));
+  for (std::string line; std::getline(recipe, line);) lines.push_back(line);
+  const auto ranks = a.world.gather_bytes(fmt::format("{}", fmt::join(lines, "\n")));
+  for (std::size_t r = 1; r < ranks.size(); ++r) {
+    std::istringstream first(ranks[0]), other(ranks[r]);
+    std::string here, there;
+    while (std::getline(first, here) && std::getline(other, there) && here == there) {
+    }
+    if (ranks[0] != ranks[r])
+      throw Error(ErrorKind::recipe, fmt::format("the ranks do not start from the same: rank 0 has \"{}\", rank {} has \"{}\". Start all "
+                                                 "with the same options, and with output_dir, model and data on a disk that all hosts see",
+                                                 here, r, there));
+  }
 }
 
 }  // namespace
@@ -181,6 +212,7 @@ PromptStyle prompt_style(const Recipe& recipe, const ModelConfig& config, const 
   style.few_shot = recipe.data.few_shot;
   if (recipe.data.chat_template_kwargs) style.chat_template_kwargs = recipe.data.chat_template_kwargs->json;
   style.now = recipe.data.chat_template_time;
+  style.drop_overlong = recipe.data.filter_overlong_prompts;
   const auto token_text = [&](std::int32_t id) { return id < 0 ? std::string() : tokenizer.token_bytes(id); };
   style.bos_token = token_text(config.bos_token_id);
   style.eos_token = token_text(config.eos_token_ids.front());
@@ -201,7 +233,8 @@ RewardTable reward_columns(const Recipe& recipe) {
 }
 
 RewardSettings reward_settings(const Recipe& recipe) {
-  return {recipe.sampling.max_completion_length, recipe.reward.soft_punish_cache};
+  const auto& args = recipe.reward.reward_args;
+  return {recipe.sampling.max_completion_length, recipe.reward.soft_punish_cache, args ? args->json : "{}"};
 }
 
 SamplingParams sampling_params(const Recipe& recipe) {
@@ -226,9 +259,10 @@ SamplingParams greedy_params(const Recipe& recipe) {
   return params;
 }
 
-std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
-  auto a = std::make_unique<Assembly>();
+std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& world) {
+  auto a = std::make_unique<Assembly>(world);
   a->loaded = std::move(loaded);
+  world.enter_phase("load");
   const Recipe& recipe = a->loaded.recipe;
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
 
@@ -237,12 +271,16 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
   a->resumed_from = choose_checkpoint(recipe, log);
   if (a->resumed_from) {
     const OptimizerOptions& o = recipe.optimizer;
-    a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step() / recipe.sampling.num_generations));
+    a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step(recipe.dist.num_processes) / recipe.sampling.num_generations));
   }
   const ModelPlace place = a->resumed_from ? checkpoint_place(recipe, *a->resumed_from) : model_place(recipe);
   const ModelConfig config = open_config(place, recipe.policy.torch_dtype);
   a->model = load_text(recipe);
   load_prompts(*a, config);
+  if (const auto& left_out = a->train_prompts->dropped(); !left_out.empty())
+    log.info(fmt::format("{} prompts are longer than allowed and left out: {}{}", left_out.size(),
+                         fmt::join(left_out.begin(), left_out.begin() + std::min<std::ptrdiff_t>(10, std::ssize(left_out)), ", "),
+                         left_out.size() > 10 ? ", ..." : ""));
   a->plan = make_plan(recipe, config, count_trainable(place, config, recipe), static_cast<std::int64_t>(a->train_prompts->size()),
                       static_cast<std::int64_t>(a->eval_prompts.size()));
   a->plan.first_step = a->resumed.step;
@@ -252,6 +290,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log) {
   check_prompts(*a);
   load_policy(a->model, place, config, recipe);
   build_training(*a);
+  check_agreement(*a);
   return a;
 }
 

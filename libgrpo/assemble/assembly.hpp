@@ -6,6 +6,7 @@
 #include "libgrpo/base/log.hpp"
 #include "libgrpo/checkpoint/checkpoint.hpp"
 #include "libgrpo/config/load.hpp"
+#include "libgrpo/dist/world.hpp"
 #include "libgrpo/policy/causal_lm.hpp"
 #include "libgrpo/sampler/in_process_sampler.hpp"
 #include "libgrpo/trainer/trainer.hpp"
@@ -27,6 +28,8 @@ struct ModelParts {
 
 /// Everything of a training run, in the order of construction; members refer to earlier members.
 struct Assembly {
+  explicit Assembly(World& ranks) : world(ranks) {}
+  World& world;
   LoadedRecipe loaded;
   std::optional<std::filesystem::path> resumed_from;
   RunState resumed;
@@ -46,8 +49,9 @@ struct Assembly {
 };
 
 /// Everything that can be checked without loading weights, then the weights, then the trainer.
+/// `world` must outlive it. All ranks of it assemble the same: options, checkpoint, prompts and weights are compared.
 /// throws: Error of any kind; nothing is written
-std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log);
+std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& world);
 
 /// The chat template of the recipe's option chat_template, which saved models carry; empty if it names none.
 std::string chosen_template(const Assembly& assembly);

@@ -5,17 +5,46 @@
 #include "libgrpo/base/files.hpp"
 
 #include <filesystem>
+#include <fmt/format.h>
 
 namespace grpo {
 namespace {
 
-constexpr const char* kSums = "sums";
+// The split of a built-in task is part of the task, not of the run: any two runs hold out the same questions.
+constexpr std::uint64_t kTaskSeed = 0;
 
-std::unique_ptr<PromptSource> open_source(const std::string& name, const std::string& prompt_column,
-                                          const std::string& solution_column, SumsSplit split) {
-  // The split of the sums is part of the task, not of the run: any two runs hold out the same ones.
-  if (name == kSums) return make_sums(split, 0);
-  return open_json_lines(name, prompt_column, solution_column);
+int countdown_numbers(const std::string& config) {
+  if (config.empty() || config == "3") return 3;
+  if (config == "4") return 4;
+  throw Error(ErrorKind::recipe, fmt::format("countdown: dataset_config is \"{}\", but it is how many numbers there are, 3 or 4", config));
+}
+
+/// Null if `name` is no built-in task.
+std::unique_ptr<PromptSource> open_task(const std::string& name, const std::string& config, TaskSplit split) {
+  if (name == "sums") return make_sums(split, kTaskSeed);
+  if (name == "countdown") return make_countdown(split, countdown_numbers(config), kTaskSeed);
+  if (name == "graph_colouring") return make_graph_colouring(split, kTaskSeed);
+  if (name == "many_answers") return make_many_answers(split, kTaskSeed);
+  return nullptr;
+}
+
+std::unique_ptr<PromptSource> open_source(const DatasetPlace& place, const DatasetView& view, TaskSplit split) {
+  if (auto task = open_task(place.name, place.config, split)) return task;
+  return open_dataset(place, view);
+}
+
+std::unique_ptr<PromptSource> open_mixture(const DataOptions& data, TaskSplit split) {
+  const DatasetMixture& mixture = *data.dataset_mixture;
+  std::vector<MixturePart> parts;
+  for (const MixtureEntry& entry : mixture.datasets) {
+    const DatasetPlace place{entry.id, entry.config.value_or(""), entry.split, entry.revision};
+    const DatasetView view{entry.prompt_column.value_or(data.dataset_prompt_column),
+                           entry.solution_column.value_or(data.dataset_solution_column), entry.columns,
+                           entry.filter ? *entry.filter : data.filter.value_or("")};
+    parts.push_back({open_source(place, view, TaskSplit::train), entry.weight});
+  }
+  return make_mixture(std::move(parts), {static_cast<std::uint64_t>(mixture.seed), mixture.sampling, mixture.stopping_strategy,
+                                         mixture.test_split_size.value_or(0.0), split});
 }
 
 }  // namespace
@@ -23,21 +52,21 @@ std::unique_ptr<PromptSource> open_source(const std::string& name, const std::st
 std::unique_ptr<PromptSource> open_train_source(const Recipe& recipe) {
   const DataOptions& data = recipe.data;
   if (data.dataset_name)
-    return open_source(*data.dataset_name, data.dataset_prompt_column, data.dataset_solution_column, SumsSplit::train);
+    return open_source({*data.dataset_name, data.dataset_config.value_or(""), data.dataset_train_split, data.dataset_revision},
+                       {data.dataset_prompt_column, data.dataset_solution_column, {}, data.filter.value_or("")}, TaskSplit::train);
   if (!data.dataset_mixture) throw Error(ErrorKind::recipe, "dataset_name or dataset_mixture is required");
-  std::vector<MixturePart> parts;
-  for (const MixtureEntry& entry : data.dataset_mixture->datasets)
-    parts.push_back({open_source(entry.id, entry.prompt_column.value_or(data.dataset_prompt_column),
-                                 entry.solution_column.value_or(data.dataset_solution_column), SumsSplit::train),
-                     entry.weight});
-  return make_mixture(std::move(parts), static_cast<std::uint64_t>(data.dataset_mixture->seed));
+  return open_mixture(data, TaskSplit::train);
 }
 
 std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe) {
   const DataOptions& data = recipe.data;
   if (data.eval_dataset_name)
-    return open_source(*data.eval_dataset_name, data.dataset_prompt_column, data.dataset_solution_column, SumsSplit::held_out);
-  if (data.dataset_name == kSums) return make_sums(SumsSplit::held_out, 0);
+    return open_source({*data.eval_dataset_name, data.eval_dataset_config.value_or(""), data.eval_dataset_split},
+                       {data.eval_dataset_prompt_column.value_or(data.dataset_prompt_column),
+                        data.eval_dataset_solution_column.value_or(data.dataset_solution_column)},
+                       TaskSplit::held_out);
+  if (data.dataset_mixture && data.dataset_mixture->test_split_size) return open_mixture(data, TaskSplit::held_out);
+  if (data.dataset_name) return open_task(*data.dataset_name, data.dataset_config.value_or(""), TaskSplit::held_out);
   return nullptr;
 }
 

@@ -184,7 +184,7 @@ void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const Eval
   params.num_generations = options.n;
   params.temperature = options.temperature.value_or(options.n == 1 ? 0.0 : params.temperature);
   const std::vector<std::int64_t> ks = whole_k(options, params.temperature);
-  const RewardSet rewards(recipe.reward.reward_funcs, recipe.reward.reward_weights);
+  const RewardSet rewards(recipe.reward.reward_funcs, recipe.reward.reward_weights, reward_settings(recipe));
   const auto [source, dataset] = open_rows(loaded);
   const ModelConfig config = read_model_config(model.weights);
   const auto tokenizer = load_tokenizer(model.text);

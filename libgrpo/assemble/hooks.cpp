@@ -31,7 +31,13 @@ StepTokens count_step_tokens(const std::vector<Group>& groups) {
 }  // namespace
 
 MetricsHook::MetricsHook(const Assembly& a, std::ostream& out, bool live)
-    : assembly_(a), sink_(metrics_path(a), a.resumed.step), progress_(out, live, a.plan.total_steps) {}
+    : assembly_(a), progress_(out, live, a.plan.total_steps) {
+  if (a.world.leads()) sink_.emplace(metrics_path(a), a.resumed.step);
+}
+
+void MetricsHook::write(std::int64_t step, const std::map<std::string, double>& values) {
+  if (sink_) sink_->write(step, values);
+}
 
 void MetricsHook::after_step(StepReport& report) {
   seconds_ += report.seconds;
@@ -43,7 +49,7 @@ void MetricsHook::after_step(StepReport& report) {
   values["time/tokens_per_second"] = tokens / report.seconds;
   for (const auto& [phase, seconds] : report.phases) values["time/" + phase] = seconds;
   for (const RewardColumn& column : report.rewards.columns) values["time/reward/" + column.name] = column.seconds;
-  sink_.write(report.step, values);
+  write(report.step, values);
 }
 
 void MetricsHook::after_run(std::int64_t /*step*/, bool /*stopped*/) { progress_.finish(); }
@@ -55,10 +61,11 @@ void EvaluationHook::run(std::int64_t step) {
   if (assembly_.eval_prompts.empty()) return;
   metrics_.progress().finish();
   const Stopwatch watch;
-  latest_ = evaluate(assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
+  assembly_.world.enter_phase("evaluation");
+  latest_ = evaluate(assembly_.world, assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
   auto values = latest_->metrics;
   values["time/eval"] = watch.seconds();
-  metrics_.sink().write(step, values);
+  metrics_.write(step, values);
   std::string text = fmt::format("evaluation at step {}: {} prompts, greedy", step, assembly_.eval_prompts.size());
   for (const std::string& name : assembly_.reward.names())
     if (const auto found = values.find("eval_rewards/" + name + "/mean"); found != values.end())
@@ -81,7 +88,7 @@ void EvaluationHook::after_step(StepReport& report) {
 }
 
 void CompletionsHook::after_step(StepReport& report) {
-  if (!assembly_.loaded.recipe.metrics.log_completions) return;
+  if (!assembly_.loaded.recipe.metrics.log_completions || !assembly_.world.leads()) return;
   const SavedGroups saved{report.groups, report.rewards, report.coefficients, report.ref_log_probs, report.old_log_probs};
   const std::string lines = to_json_lines(saved, report.step);
   const fs::path folder = fs::path(assembly_.loaded.recipe.run.output_dir) / "completions";
@@ -106,6 +113,7 @@ void CheckpointHook::after_step(StepReport& report) {
 
 void CheckpointHook::after_run(std::int64_t step, bool stopped) {
   if (stopped && step != saved_step_) save();
+  if (saving_.valid()) saving_.get();
 }
 
 namespace {
@@ -127,6 +135,8 @@ std::string pending_rollout(const Trainer& trainer) {
 }  // namespace
 
 void CheckpointHook::save() {
+  assembly_.world.enter_phase("checkpoint");
+  if (!assembly_.world.leads()) return;
   const Recipe& recipe = assembly_.loaded.recipe;
   const TrainerState& state = assembly_.trainer->state();
   const RunState run{state.step,
@@ -139,12 +149,18 @@ void CheckpointHook::save() {
                      state.prompts_drawn,
                      state.updates_done,
                      assembly_.objective->state()};
-  save_checkpoint(recipe.run.output_dir,
-                  {*assembly_.model.policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
-                   assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(), pending_rollout(*assembly_.trainer), chosen_template(assembly_)});
+  if (saving_.valid()) saving_.get();  // one at a time, if a step without an update came between
+  CheckpointContents contents{*assembly_.model.policy,      *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
+                              assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(),
+                              pending_rollout(*assembly_.trainer), chosen_template(assembly_)};
+  auto write = [&log = log_, folder = fs::path(recipe.run.output_dir), keep = recipe.checkpoint.save_total_limit,
+                      contents = std::move(contents)] {
+    save_checkpoint(folder, contents);
+    if (keep) rotate_checkpoints(folder, *keep, log);
+  };
+  saving_ = std::async(std::launch::async, std::move(write)).share();
+  assembly_.optimizer->wait_for_reader([saving = saving_] { saving.get(); });
   saved_step_ = state.step;
-  if (recipe.checkpoint.save_total_limit)
-    rotate_checkpoints(recipe.run.output_dir, *recipe.checkpoint.save_total_limit, log_);
 }
 
 }  // namespace grpo

@@ -1,4 +1,5 @@
 /// What happens around a run's steps: logging, evaluation, saved completions, checkpoints. run() calls them in this order.
+/// Of several ranks, rank 0 writes; evaluation is dealt to all.
 #pragma once
 
 #include "libgrpo/assemble/assembly.hpp"
@@ -8,6 +9,7 @@
 #include "libgrpo/trainer/evaluate.hpp"
 
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <ostream>
 
@@ -19,13 +21,14 @@ class MetricsHook final : public Hook {
   MetricsHook(const Assembly& assembly, std::ostream& out, bool live);
   void after_step(StepReport& report) override;
   void after_run(std::int64_t step, bool stopped) override;
-  [[nodiscard]] JsonLinesSink& sink() { return sink_; }
+  /// Adds a line to metrics.jsonl.
+  void write(std::int64_t step, const std::map<std::string, double>& values);
   [[nodiscard]] ProgressLine& progress() { return progress_; }
   [[nodiscard]] double seconds() const { return seconds_; }  ///< spent in steps
 
  private:
   const Assembly& assembly_;
-  JsonLinesSink sink_;
+  std::optional<JsonLinesSink> sink_;  // of rank 0
   ProgressLine progress_;
   double seconds_ = 0.0;
 };
@@ -75,6 +78,8 @@ class ProfileHook final : public Hook {
 };
 
 /// checkpoint-N every save_steps, and when a signal stops the run.
+/// Saves beside the next step: weights and optimizer state are read where they are, and stay as they are until the optimizer's next step,
+/// which waits for the end of the save. throws: as save_checkpoint, from that step or from after_run()
 class CheckpointHook final : public Hook {
  public:
   CheckpointHook(const Assembly& assembly, const Log& log) : assembly_(assembly), log_(log) {}
@@ -86,6 +91,7 @@ class CheckpointHook final : public Hook {
   const Assembly& assembly_;
   const Log& log_;
   std::int64_t saved_step_ = -1;
+  std::shared_future<void> saving_;  // invalid: none yet
 };
 
 }  // namespace grpo

@@ -41,15 +41,15 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trai
   plan.trainable = trainable;
   plan.rows = rows;
   plan.eval_prompts = eval_prompts;
-  plan.completions_per_step = recipe.optimizer.completions_per_step();
+  plan.completions_per_step = recipe.optimizer.completions_per_step(recipe.dist.num_processes);
   plan.prompts_per_step = plan.completions_per_step / recipe.sampling.num_generations;
-  plan.prompts_per_generation = recipe.optimizer.completions_per_generation() / recipe.sampling.num_generations;
-  plan.updates_per_generation = recipe.optimizer.updates_per_generation();
+  plan.prompts_per_generation = recipe.optimizer.completions_per_generation(recipe.dist.num_processes) / recipe.sampling.num_generations;
+  plan.updates_per_generation = recipe.optimizer.updates_per_generation(recipe.dist.num_processes);
   plan.steps_per_epoch = rows / std::max<std::int64_t>(plan.prompts_per_generation, 1) * plan.updates_per_generation;
   if (plan.steps_per_epoch == 0)
     throw Error(ErrorKind::data, fmt::format("the dataset has {} rows, a generation batch needs {} prompts ({} completions / {} "
                                              "generations); lower per_device_train_batch_size or gradient_accumulation_steps",
-                                             rows, plan.prompts_per_generation, recipe.optimizer.completions_per_generation(),
+                                             rows, plan.prompts_per_generation, recipe.optimizer.completions_per_generation(recipe.dist.num_processes),
                                              recipe.sampling.num_generations));
   plan.total_steps = recipe.run.max_steps > 0
                          ? recipe.run.max_steps
@@ -67,7 +67,7 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trai
   plan.activation_bytes =
       4.0 * static_cast<double>(plan.token_budget) * activation_floats_per_row(model, recipe.policy.gradient_checkpointing);
   plan.cache_bytes = 8.0 * static_cast<double>(model.num_layers * model.num_kv_heads * model.head_dim) *
-                     static_cast<double>(recipe.optimizer.completions_per_generation() * recipe.sampling.max_completion_length);
+                     static_cast<double>(recipe.optimizer.completions_per_generation(recipe.dist.num_processes) * recipe.sampling.max_completion_length);
   return plan;
 }
 

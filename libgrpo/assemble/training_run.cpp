@@ -69,6 +69,8 @@ std::string model_card(const Assembly& a) {
 
 /// The finished model, flat in output_dir.
 void finish(const Assembly& a) {
+  a.world.enter_phase("finish");
+  if (!a.world.leads()) return;
   const fs::path folder = a.loaded.recipe.run.output_dir;
   save_model(folder, *a.model.policy, *a.model.tokenizer, chosen_template(a));
   write_file(folder / "README.md", model_card(a));
@@ -85,8 +87,10 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
                                a.resumed_from->string(), a.resumed.step, a.plan.total_steps);
     return true;
   }
-  make_folder(folder);
-  write_file(folder / "recipe.resolved.toml", to_toml(a.loaded, true));
+  if (a.world.leads()) {
+    make_folder(folder);
+    write_file(folder / "recipe.resolved.toml", to_toml(a.loaded, true));
+  }
   MetricsHook metrics(a, console.out, console.live);
   EvaluationHook evaluation(a, metrics, console.out);
   CompletionsHook completions(a);

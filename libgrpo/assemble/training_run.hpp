@@ -14,7 +14,7 @@ struct RunConsole {
   const Log& log;
 };
 
-/// Runs to the end or until `stop`; writes the model flat into output_dir. Returns true if finished, false if stopped (with
+/// Runs to the end or until `stop` (on any rank); rank 0 writes the model flat into output_dir. Returns true if finished, false if stopped (with
 /// everything saved; the same command continues). throws: Error
 bool run_training(Assembly& assembly, const RunConsole& console, const std::atomic<bool>& stop);
 

@@ -9,8 +9,10 @@
 
 namespace grpo {
 
+std::vector<Field> data_fields(DataOptions& options);
 std::vector<Field> objective_fields(ObjectiveOptions& options);
 std::vector<Field> maxent_fields(MaxentOptions& options);
+std::vector<Field> dist_fields(DistOptions& options);
 
 namespace field_list {
 

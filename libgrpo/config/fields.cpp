@@ -23,35 +23,6 @@ std::vector<Field> run_fields(RunOptions& o) {
   };
 }
 
-std::vector<Field> data_fields(DataOptions& o) {
-  return {
-      {"data", "dataset_name", &o.dataset_name, "path",
-       "prompts to train on: a .jsonl file, or sums for built-in additions"},
-      {"data", "dataset_prompt_column", &o.dataset_prompt_column, "column", "column that holds the question"},
-      {"data", "dataset_solution_column", &o.dataset_solution_column, "column", "column that holds the gold answer"},
-      {"data", "dataset_mixture", &o.dataset_mixture, "json",
-       "several datasets in place of dataset_name: {\"seed\": 0, \"datasets\": [{\"id\": \"a.jsonl\", \"weight\": "
-       "0.5}]}; "
-       "weight is the share of its rows that are kept"},
-      {"data", "shuffle_dataset", &o.shuffle_dataset, "", "draw a new order of the prompts in every epoch"},
-      {"data", "system_prompt", &o.system_prompt, "text", "system message in front of every question"},
-      {"data", "few_shot", &o.few_shot, "texts",
-       "worked examples in front of every question, in turn question and answer"},
-      {"data", "chat_template", &o.chat_template, "path|text",
-       "Jinja chat template; unset: the model's own; none: plain prompts"},
-      {"data", "chat_template_kwargs", &o.chat_template_kwargs, "json",
-       "further variables of the chat template, such as {\"enable_thinking\": false}; a row's column of the same name wins"},
-      {"data", "chat_template_time", &o.chat_template_time, "seconds",
-       "what strftime_now of a chat template shows, in seconds since 1970 and in UTC; unset: the local time at the start",
-       {.low = 0.0, .high = 253402300799.0}},
-      {"data", "max_prompt_length", &o.max_prompt_length, "tokens", "longest prompt allowed; a longer one is an error",
-       count(1)},
-      {"data", "eval_dataset_name", &o.eval_dataset_name, "path", "prompts to evaluate on: a .jsonl file, or sums"},
-      {"data", "eval_num_prompts", &o.eval_num_prompts, "prompts", "evaluate on the first so many prompts; 0: all",
-       count(0)},
-  };
-}
-
 std::vector<Field> policy_fields(PolicyOptions& o) {
   return {
       {"policy", "model_name_or_path", &o.model_name_or_path, "path|id",
@@ -157,6 +128,8 @@ std::vector<Field> reward_fields(RewardOptions& o) {
       {"reward", "soft_punish_cache", &o.soft_punish_cache, "tokens",
        "soft_overlong_punishment falls from 0 to -1 over the last so many tokens before max_completion_length",
        count(1)},
+      {"reward", "reward_args", &o.reward_args, "json",
+       "arguments of single rewards, such as {\"cosine\": {\"max_len\": 800}}; docs/guides/rewards.md lists them"},
   };
 }
 
@@ -178,7 +151,7 @@ std::vector<Field> optimizer_fields(OptimizerOptions& o) {
       {"optimizer", "per_device_train_batch_size", &o.per_device_train_batch_size, "completions",
        "completions in one part of a step", count(1)},
       {"optimizer", "gradient_accumulation_steps", &o.gradient_accumulation_steps, "parts",
-       "parts of a step; completions per step = per_device_train_batch_size x gradient_accumulation_steps", count(1)},
+       "parts of a step; completions per step = per_device_train_batch_size x gradient_accumulation_steps x num_processes", count(1)},
       {"optimizer", "generation_batch_size", &o.generation_batch_size, "completions",
        "completions sampled at a time, a multiple of those of one step; unset: see steps_per_generation", count(1)},
       {"optimizer", "steps_per_generation", &o.steps_per_generation, "parts",
@@ -253,6 +226,7 @@ std::vector<Field> fields(Recipe& recipe) {
   append(objective_fields(recipe.objective));
   append(maxent_fields(recipe.maxent));
   append(optimizer_fields(recipe.optimizer));
+  append(dist_fields(recipe.dist));
   append(checkpoint_fields(recipe.checkpoint));
   append(metrics_fields(recipe.metrics));
   return all;

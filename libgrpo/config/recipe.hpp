@@ -6,6 +6,8 @@
 /// validate.hpp.
 #pragma once
 
+#include "libgrpo/config/data_options.hpp"
+#include "libgrpo/config/dist_options.hpp"
 #include "libgrpo/config/objective_options.hpp"
 
 #include <cstdint>
@@ -20,29 +22,6 @@ enum class SaveStrategy { no, steps };
 enum class EvalStrategy { no, steps };
 enum class TorchDtype { float32, bfloat16, float16, automatic };  ///< automatic: as config.json says
 
-/// One part of a mixture. `weight` is the share of its rows that are kept, drawn by the mixture's seed; unset columns
-/// fall back to dataset_prompt_column and dataset_solution_column.
-struct MixtureEntry {
-  std::string id;  ///< "sums" or the path of a .jsonl file
-  double weight = 1.0;
-  std::optional<std::string> prompt_column;
-  std::optional<std::string> solution_column;
-  std::vector<std::string> columns;  ///< columns to keep; empty keeps all
-  bool operator==(const MixtureEntry&) const = default;
-};
-
-struct DatasetMixture {
-  std::int64_t seed = 0;
-  std::vector<MixtureEntry> datasets;
-  bool operator==(const DatasetMixture&) const = default;
-};
-
-/// A table of anything, as one line of JSON.
-struct JsonTable {
-  std::string json = "{}";
-  bool operator==(const JsonTable&) const = default;
-};
-
 struct RunOptions {
   std::string output_dir = "outputs/run";
   std::optional<std::string> run_name;
@@ -52,23 +31,6 @@ struct RunOptions {
   std::int64_t num_threads = 0;  ///< 0: all cores
   bool quiet = false;
   bool operator==(const RunOptions&) const = default;
-};
-
-struct DataOptions {
-  std::optional<std::string> dataset_name;
-  std::string dataset_prompt_column = "problem";
-  std::string dataset_solution_column = "answer";
-  std::optional<DatasetMixture> dataset_mixture;
-  bool shuffle_dataset = true;
-  std::optional<std::string> system_prompt;
-  std::vector<std::string> few_shot;         ///< user, assistant, user, assistant, ...
-  std::optional<std::string> chat_template;  ///< path or text; unset: the model's own; "none": plain prompts
-  std::optional<JsonTable> chat_template_kwargs;
-  std::optional<std::int64_t> chat_template_time;  ///< seconds since 1970; unset: when the run starts
-  std::optional<std::int64_t> max_prompt_length;
-  std::optional<std::string> eval_dataset_name;
-  std::int64_t eval_num_prompts = 0;  ///< 0: all
-  bool operator==(const DataOptions&) const = default;
 };
 
 struct PolicyOptions {
@@ -118,6 +80,7 @@ struct RewardOptions {
   std::vector<std::string> reward_funcs = {"pure_accuracy_math"};
   std::vector<double> reward_weights;  ///< empty: every weight is 1
   std::int64_t soft_punish_cache = 4096;
+  std::optional<JsonTable> reward_args;  ///< reward -> its arguments
   bool operator==(const RewardOptions&) const = default;
 };
 
@@ -140,16 +103,18 @@ struct OptimizerOptions {
   std::int64_t max_bad_steps = 10;
   bool operator==(const OptimizerOptions&) const = default;
 
-  /// Completions in one optimizer step of one process.
-  std::int64_t completions_per_step() const { return per_device_train_batch_size * gradient_accumulation_steps; }
-  /// Completions sampled at a time: a whole number of steps' worth.
-  std::int64_t completions_per_generation() const {
+  /// Completions in one optimizer step of all processes.
+  std::int64_t completions_per_step(std::int64_t processes = 1) const {
+    return processes * per_device_train_batch_size * gradient_accumulation_steps;
+  }
+  /// Completions sampled at a time: a whole number of steps' worth. As in TRL, generation_batch_size is that of all processes.
+  std::int64_t completions_per_generation(std::int64_t processes = 1) const {
     if (generation_batch_size) return *generation_batch_size;
-    return per_device_train_batch_size * steps_per_generation.value_or(gradient_accumulation_steps);
+    return processes * per_device_train_batch_size * steps_per_generation.value_or(gradient_accumulation_steps);
   }
   /// Optimizer steps taken on one generation batch, its num_iterations passes included.
-  std::int64_t updates_per_generation() const {
-    return num_iterations * (completions_per_generation() / completions_per_step());
+  std::int64_t updates_per_generation(std::int64_t processes = 1) const {
+    return num_iterations * (completions_per_generation(processes) / completions_per_step(processes));
   }
 };
 
@@ -182,6 +147,7 @@ struct Recipe {
   ObjectiveOptions objective;
   MaxentOptions maxent;
   OptimizerOptions optimizer;
+  DistOptions dist;
   CheckpointOptions checkpoint;
   MetricsOptions metrics;
   bool operator==(const Recipe&) const = default;

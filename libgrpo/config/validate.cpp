@@ -18,7 +18,7 @@ void check_data(const Recipe& recipe, Problems& problems) {
     problems.push_back({{"dataset_name", "dataset_mixture"}, "both it and dataset_mixture are set; keep one"});
   } else if (!data.dataset_name && !data.dataset_mixture) {
     problems.push_back({{"dataset_name", "dataset_mixture"},
-                        "is missing: give the path of a .jsonl file, or sums, or use dataset_mixture"});
+                        "is missing: name a file, a folder, a Hugging Face id or a built-in task such as sums, or use dataset_mixture"});
   }
   if (data.few_shot.size() % 2 != 0) {
     problems.push_back({{"few_shot"},
@@ -41,6 +41,7 @@ void check_strings(const Recipe& recipe, Problems& problems) {
   refuse_empty("dataset_prompt_column", recipe.data.dataset_prompt_column);
   refuse_empty("dataset_solution_column", recipe.data.dataset_solution_column);
   refuse_empty("eval_dataset_name", recipe.data.eval_dataset_name.value_or("set"));
+  refuse_empty("filter", recipe.data.filter.value_or("set"));
   refuse_empty("resume_from_checkpoint", recipe.checkpoint.resume_from_checkpoint);
 }
 
@@ -76,10 +77,11 @@ void check_sampling_and_reward(const Recipe& recipe, Problems& problems) {
   }
 }
 
-std::string completions_per_step(const OptimizerOptions& optimizer) {
+std::string completions_per_step(const OptimizerOptions& optimizer, std::int64_t processes) {
   return "per_device_train_batch_size " + number(optimizer.per_device_train_batch_size) +
-         " x gradient_accumulation_steps " + number(optimizer.gradient_accumulation_steps) + " = " +
-         number(optimizer.completions_per_step()) + " completions per step";
+         " x gradient_accumulation_steps " + number(optimizer.gradient_accumulation_steps) +
+         (processes > 1 ? " x num_processes " + number(processes) : "") + " = " +
+         number(optimizer.completions_per_step(processes)) + " completions per step";
 }
 
 // The multiples of `unit` next to `value`: "16 or 24", or one of them where there is no positive one below.
@@ -92,23 +94,24 @@ std::string nearest_multiples(std::int64_t value, std::int64_t unit) {
 void check_step(const Recipe& recipe, Problems& problems) {
   const OptimizerOptions& optimizer = recipe.optimizer;
   const std::int64_t group = recipe.sampling.num_generations;
-  if (optimizer.completions_per_step() % group == 0) return;
-  const std::int64_t unit = group / std::gcd(group, optimizer.gradient_accumulation_steps);  // its multiples work
+  const std::int64_t processes = recipe.dist.num_processes;
+  if (optimizer.completions_per_step(processes) % group == 0) return;
+  const std::int64_t unit = group / std::gcd(group, optimizer.gradient_accumulation_steps * processes);  // its multiples work
   problems.push_back({{"per_device_train_batch_size", "gradient_accumulation_steps", "num_generations"},
-                      completions_per_step(optimizer) + ", which num_generations " + number(group) +
+                      completions_per_step(optimizer, processes) + ", which num_generations " + number(group) +
                           " does not divide; the nearest per_device_train_batch_size that works: " +
                           nearest_multiples(optimizer.per_device_train_batch_size, unit)});
 }
 
 // What is sampled at a time lasts for whole steps.
-void check_generation(const OptimizerOptions& optimizer, Problems& problems) {
-  const std::int64_t step = optimizer.completions_per_step();
+void check_generation(const OptimizerOptions& optimizer, std::int64_t processes, Problems& problems) {
+  const std::int64_t step = optimizer.completions_per_step(processes);
   const std::int64_t batch = optimizer.per_device_train_batch_size;
   const std::int64_t parts = optimizer.gradient_accumulation_steps;
   const auto& total = optimizer.generation_batch_size;
   const auto& total_parts = optimizer.steps_per_generation;
   const std::string no_multiple =
-      " completions sampled at a time are no multiple of " + completions_per_step(optimizer) + "; the nearest ";
+      " completions sampled at a time are no multiple of " + completions_per_step(optimizer, processes) + "; the nearest ";
   if (total && total_parts) {
     problems.push_back({{"generation_batch_size", "steps_per_generation"},
                         "both it and steps_per_generation say how much is sampled at a time; keep one"});
@@ -118,8 +121,9 @@ void check_generation(const OptimizerOptions& optimizer, Problems& problems) {
          number(*total) + no_multiple + "generation_batch_size that works: " + nearest_multiples(*total, step)});
   } else if (total_parts && *total_parts % parts != 0) {
     problems.push_back({{"steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size"},
-                        number(*total_parts) + " x per_device_train_batch_size " + number(batch) + " = " +
-                            number(*total_parts * batch) + no_multiple +
+                        number(*total_parts) + " x per_device_train_batch_size " + number(batch) +
+                            (processes > 1 ? " x num_processes " + number(processes) : "") + " = " +
+                            number(*total_parts * batch * processes) + no_multiple +
                             "steps_per_generation that works: " + nearest_multiples(*total_parts, parts)});
   }
 }
@@ -128,15 +132,16 @@ void check_batch(const Recipe& recipe, Problems& problems) {
   const OptimizerOptions& o = recipe.optimizer;
   const auto [least, most] =
       std::minmax({o.per_device_train_batch_size, o.gradient_accumulation_steps, recipe.sampling.num_generations,
-                   o.generation_batch_size.value_or(1), o.steps_per_generation.value_or(1)});
+                   o.generation_batch_size.value_or(1), o.steps_per_generation.value_or(1), recipe.dist.num_processes});
   if (least < 1 || most > static_cast<std::int64_t>(kMaxCount)) return;  // a range error, told elsewhere
   check_step(recipe, problems);
-  check_generation(o, problems);
+  check_generation(o, recipe.dist.num_processes, problems);
 }
 
 void check_evaluation(const Recipe& recipe, Problems& problems) {
-  if (recipe.data.eval_dataset_name) return;
-  constexpr const char* kNeeds = "needs eval_dataset_name: the path of a .jsonl file, or sums";
+  const auto& mixture = recipe.data.dataset_mixture;
+  if (recipe.data.eval_dataset_name || (mixture && mixture->test_split_size)) return;
+  constexpr const char* kNeeds = "needs eval_dataset_name, or test_split_size in dataset_mixture";
   if (recipe.metrics.eval_strategy == EvalStrategy::steps) {
     problems.push_back({{"eval_strategy", "eval_dataset_name"}, std::string("steps ") + kNeeds});
   }

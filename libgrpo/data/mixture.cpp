@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -62,10 +63,7 @@ std::vector<std::uint32_t> draw(const MixturePart& part, std::size_t number, std
   return rows;
 }
 
-}  // namespace
-
-std::unique_ptr<PromptSource> make_mixture(std::vector<MixturePart> parts, std::uint64_t seed) {
-  if (parts.empty()) throw Error{ErrorKind::recipe, "dataset_mixture: no datasets"};
+std::vector<Pick> by_share(const std::vector<MixturePart>& parts, std::uint64_t seed) {
   std::vector<Pick> in_order;
   for (std::size_t part = 0; part < parts.size(); ++part) {
     for (const std::uint32_t row : draw(parts[part], part + 1, seed)) {
@@ -80,6 +78,91 @@ std::unique_ptr<PromptSource> make_mixture(std::vector<MixturePart> parts, std::
   std::vector<Pick> picks;
   picks.reserve(order.size());
   for (const std::uint32_t i : order) picks.push_back(in_order[i]);
+  return picks;
+}
+
+// A part that gives its rows in a shuffled order, and begins again in another one.
+struct Deck {
+  const MixturePart& part;
+  std::uint64_t number;  // 1-based
+  std::uint64_t seed;
+  double reach = 0.0;  // sum of the weights up to its own
+  std::uint64_t rounds = 0;
+  std::vector<std::uint32_t> order = {};
+  std::size_t next = 0;
+
+  std::uint32_t take() {
+    if (next == order.size()) {
+      const auto size = static_cast<std::uint32_t>(part.source->size());
+      order = random_permutation(size, RandomStream(derive_seed(seed, rounds), "mixture.deck", number));
+      next = 0;
+    }
+    const std::uint32_t row = order[next++];
+    if (next == order.size()) ++rounds;
+    return row;
+  }
+};
+
+std::vector<Deck> make_decks(const std::vector<MixturePart>& parts, const MixtureRule& rule) {
+  std::vector<Deck> decks;
+  double total = 0.0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    GRPO_CHECK(parts[i].source != nullptr, "every part of a mixture needs a source");
+    const std::size_t size = parts[i].source->size();
+    if (!(parts[i].weight > 0.0) || !std::isfinite(parts[i].weight))
+      throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: weight {} of dataset {} must be > 0", parts[i].weight, i + 1)};
+    if (size == 0 || size > kMostRows)
+      throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: dataset {} has {} rows", i + 1, size)};
+    total += parts[i].weight;
+    decks.push_back({parts[i], i + 1, rule.seed, total});
+  }
+  if (rule.stopping != StoppingStrategy::all_exhausted) return decks;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const double expected = static_cast<double>(parts[i].source->size()) * total / parts[i].weight;
+    if (expected > static_cast<double>(kMostRows))
+      throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: to see all of dataset {} with weight {} of {} takes {:.0f} rows, more than {}",
+                                                 i + 1, parts[i].weight, total, expected, kMostRows)};
+  }
+  return decks;
+}
+
+std::vector<Pick> by_proportion(const std::vector<MixturePart>& parts, const MixtureRule& rule) {
+  std::vector<Deck> decks = make_decks(parts, rule);
+  RandomStream stream(rule.seed, "mixture.draw");
+  std::vector<Pick> picks;
+  for (std::size_t unfinished = decks.size(); unfinished > 0;) {
+    const double at = stream.next_u32() * 0x1p-32 * decks.back().reach;
+    const auto deck = std::find_if(decks.begin(), decks.end() - 1, [at](const Deck& one) { return at < one.reach; });
+    const bool was_new = deck->rounds == 0;
+    picks.push_back({static_cast<std::uint32_t>(deck - decks.begin()), deck->take()});
+    if (was_new && deck->rounds == 1) {
+      if (rule.stopping == StoppingStrategy::first_exhausted) break;
+      --unfinished;
+    }
+    if (picks.size() == kMostRows) throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: more than {} rows", kMostRows)};
+  }
+  return picks;
+}
+
+std::vector<Pick> one_side(std::vector<Pick> picks, const MixtureRule& rule) {
+  if (rule.test_share == 0.0) {
+    if (rule.split == TaskSplit::held_out) picks.clear();
+    return picks;
+  }
+  const std::size_t all = picks.size();
+  const auto test = static_cast<std::size_t>(std::ceil(static_cast<double>(all) * rule.test_share));
+  if (test >= all)
+    throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: test_split_size {} of {} rows leaves none to train on", rule.test_share, all)};
+  const auto border = picks.end() - static_cast<std::ptrdiff_t>(test);
+  return rule.split == TaskSplit::train ? std::vector<Pick>(picks.begin(), border) : std::vector<Pick>(border, picks.end());
+}
+
+}  // namespace
+
+std::unique_ptr<PromptSource> make_mixture(std::vector<MixturePart> parts, const MixtureRule& rule) {
+  if (parts.empty()) throw Error{ErrorKind::recipe, "dataset_mixture: no datasets"};
+  const bool share = rule.sampling == MixtureSampling::share;
+  auto picks = one_side(share ? by_share(parts, rule.seed) : by_proportion(parts, rule), rule);
   return std::make_unique<Mixture>(std::move(parts), std::move(picks));
 }
 

@@ -68,9 +68,41 @@ PromptSet::PromptSet(const PromptSource& source, const Tokenizer& tokenizer, con
   if (style_.max_prompt_tokens < 0) {
     throw Error{ErrorKind::recipe, fmt::format("max_prompt_length is {}, must be >= 0", style_.max_prompt_tokens)};
   }
+  if (style_.drop_overlong) drop_overlong();
+}
+
+bool PromptSet::is_overlong(const Prompt& prompt) const {
+  return style_.max_prompt_tokens > 0 && static_cast<std::int64_t>(prompt.ids.size()) > style_.max_prompt_tokens;
+}
+
+void PromptSet::drop_overlong() {
+  for (std::size_t row = 0; row < source_.size(); ++row) {
+    const Prompt made = make(row);
+    if (is_overlong(made)) {
+      dropped_.push_back(fmt::format("{} ({} tokens)", made.source, made.ids.size()));
+    } else {
+      kept_.push_back(static_cast<std::uint32_t>(row));
+    }
+  }
+  if (kept_.empty()) {
+    throw Error{ErrorKind::data, fmt::format("all {} prompts are longer than max_prompt_length = {}; the first is {}", source_.size(),
+                                             style_.max_prompt_tokens, dropped_.front())};
+  }
 }
 
 Prompt PromptSet::prompt(std::size_t index) const {
+  if (style_.drop_overlong) return make(kept_.at(index));
+  Prompt prompt = make(index);
+  if (is_overlong(prompt)) {
+    throw Error{ErrorKind::data,
+                fmt::format("{}: the prompt has {} tokens, max_prompt_length is {}: raise it, or leave such rows out with "
+                            "filter_overlong_prompts = true; a prompt is never cut",
+                            prompt.source, prompt.ids.size(), style_.max_prompt_tokens)};
+  }
+  return prompt;
+}
+
+Prompt PromptSet::make(std::size_t index) const {
   Row row = source_.row(index);
   Prompt prompt;
   prompt.source = row.origin;
@@ -87,13 +119,6 @@ Prompt PromptSet::prompt(std::size_t index) const {
     }
     prompt.ids = tokenizer_.encode(prompt.text);
     if (prompt.ids.empty()) throw Error{ErrorKind::data, "the prompt is empty: no tokens"};
-    const auto length = static_cast<std::int64_t>(prompt.ids.size());
-    if (style_.max_prompt_tokens > 0 && length > style_.max_prompt_tokens) {
-      throw Error{ErrorKind::data,
-                  fmt::format("the prompt has {} tokens, max_prompt_length is {}: raise it, or drop the "
-                              "row; a prompt is never cut",
-                              length, style_.max_prompt_tokens)};
-    }
   } catch (const Error& error) {
     throw Error{error.kind(), fmt::format("{}: {}", row.origin, error.what())};
   }

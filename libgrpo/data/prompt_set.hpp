@@ -21,6 +21,7 @@ struct PromptStyle {
   std::string chat_template_kwargs;  ///< further variables of the template, a JSON object; a row's own win
   std::optional<std::int64_t> now = {};  ///< ChatTemplate::Options::now; unset: the local time when the set is made
   std::int64_t max_prompt_tokens = 0;  ///< a longer prompt is Error{data} naming row and length; 0 = no limit
+  bool drop_overlong = false;          ///< leave such prompts out instead; every prompt is made once for it
 };
 
 /// Prompts by index: system message, worked examples, then the question (or the row's conversation).
@@ -33,10 +34,13 @@ class PromptSet {
  public:
   /// `chat` may be null: then there is no template (base models): system prompt, examples and question each start on a
   /// line of their own, the question is last, nothing follows it, and Prompt::messages stays empty.
-  /// throws: Error{recipe} if few_shot has an example without its answer, or max_prompt_tokens < 0
+  /// throws: Error{recipe} if few_shot has an example without its answer, or max_prompt_tokens < 0; with drop_overlong also what
+  /// prompt() throws, and Error{data} if no prompt is short enough
   PromptSet(const PromptSource& source, const Tokenizer& tokenizer, const ChatTemplate* chat, PromptStyle style);
 
-  [[nodiscard]] std::size_t size() const { return source_.size(); }
+  [[nodiscard]] std::size_t size() const { return style_.drop_overlong ? kept_.size() : source_.size(); }
+  /// Where the rows stand that drop_overlong left out, with their lengths: "train.jsonl:17 (812 tokens)".
+  [[nodiscard]] const std::vector<std::string>& dropped() const { return dropped_; }
   /// throws: Error{data} naming the row's origin: damaged row, template that refuses it, a conversation that ends with
   /// an answer, no tokens, or more than max_prompt_tokens
   [[nodiscard]] Prompt prompt(std::size_t index) const;
@@ -46,6 +50,12 @@ class PromptSet {
   const Tokenizer& tokenizer_;
   const ChatTemplate* chat_;
   PromptStyle style_;
+  std::vector<std::uint32_t> kept_;  // with drop_overlong: rows of the source
+  std::vector<std::string> dropped_;
+
+  [[nodiscard]] Prompt make(std::size_t row) const;
+  [[nodiscard]] bool is_overlong(const Prompt& prompt) const;
+  void drop_overlong();
 };
 
 /// The order over epochs: a seeded permutation per epoch (or file order), cut into batches; the last short batch of an

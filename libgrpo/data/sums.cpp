@@ -37,10 +37,10 @@ class Sums final : public PromptSource {
 
 }  // namespace
 
-std::unique_ptr<PromptSource> make_sums(SumsSplit split, std::uint64_t seed) {
+std::unique_ptr<PromptSource> make_sums(TaskSplit split, std::uint64_t seed) {
   const auto order = random_permutation(kPairs, RandomStream(seed, "sums"));
   const auto border = order.begin() + kTrain;
-  return split == SumsSplit::train ? std::make_unique<Sums>(std::vector<std::uint32_t>(order.begin(), border))
+  return split == TaskSplit::train ? std::make_unique<Sums>(std::vector<std::uint32_t>(order.begin(), border))
                                    : std::make_unique<Sums>(std::vector<std::uint32_t>(border, order.end()));
 }
 

@@ -8,6 +8,9 @@ namespace grpo {
 
 class Meters {
  public:
+  struct Mean {
+    double sum = 0.0, weight = 0.0;
+  };
   /// Adds `sum` of `weight` items to the mean called `name`.
   void add(const std::string& name, double sum, double weight) {
     Mean& mean = means_[name];
@@ -24,11 +27,9 @@ class Meters {
       if (mean.weight > 0.0) found[name] = mean.sum / mean.weight;
     return found;
   }
+  [[nodiscard]] const std::map<std::string, Mean>& sums() const { return means_; }
 
  private:
-  struct Mean {
-    double sum = 0.0, weight = 0.0;
-  };
   std::map<std::string, Mean> means_;
 };
 

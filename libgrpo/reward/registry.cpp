@@ -1,6 +1,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/config/field.hpp"
 #include "libgrpo/reward/builtin.hpp"
+#include "libgrpo/reward/reward_args.hpp"
 
 #include <fmt/format.h>
 
@@ -16,17 +17,32 @@ struct Known {
 };
 
 template <std::unique_ptr<RewardFn> (*make)()>
-std::unique_ptr<RewardFn> plain(const RewardSettings& /*settings*/) {
-  return make();
+std::unique_ptr<RewardFn> plain(const RewardSettings& settings) {
+  auto reward = make();
+  detail::RewardArgs(reward->name(), settings.args).done();
+  return reward;
 }
 
 // Every reward that a recipe can name, sorted. A new one: one line here and one in builtin.hpp.
 constexpr std::array kKnown = {
     Known{"answer_accuracy", plain<detail::make_answer_accuracy>},
+    Known{"boxed_accuracy", plain<detail::make_boxed_accuracy>},
+    Known{"choice", detail::make_choice},
+    Known{"cosine", detail::make_cosine},
+    Known{"countdown", plain<detail::make_countdown>},
     Known{"format", plain<detail::make_format>},
+    Known{"graph_colouring", plain<detail::make_graph_colouring>},
+    Known{"length", plain<detail::make_length>},
+    Known{"math_verify", plain<detail::make_math_verify>},
     Known{"pure_accuracy_math", plain<detail::make_pure_accuracy_math>},
+    Known{"pure_accuracy_math_graded", plain<detail::make_pure_accuracy_math_graded>},
+    Known{"reasoning_steps", plain<detail::make_reasoning_steps>},
+    Known{"regex", detail::make_regex},
+    Known{"repetition_penalty", detail::make_repetition_penalty},
     Known{"soft_overlong_punishment", detail::make_soft_overlong_punishment},
+    Known{"tag_count", plain<detail::make_tag_count>},
     Known{"think_answer_format", plain<detail::make_think_answer_format>},
+    Known{"think_format", plain<detail::make_think_format>},
 };
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/clock.hpp"
 #include "libgrpo/reward/answer_tags.hpp"
+#include "libgrpo/reward/builtin.hpp"
 #include "libgrpo/reward/canonical_math.hpp"
+#include "libgrpo/reward/reward_args.hpp"
 
 #include <fmt/format.h>
 
@@ -37,8 +39,9 @@ Reward checked(Reward reward) {
 
 class FunctionReward final : public RewardFn {
  public:
-  FunctionReward(std::string name, std::function<Reward(const Prompt&, const Completion&)> score)
-      : name_(std::move(name)), score_(std::move(score)) {}
+  FunctionReward(std::string name, std::function<Reward(const Prompt&, const Completion&)> score,
+                 std::function<std::string(const Completion&)> mode = nullptr)
+      : name_(std::move(name)), score_(std::move(score)), mode_(std::move(mode)) {}
 
   [[nodiscard]] std::string_view name() const override { return name_; }
 
@@ -55,9 +58,14 @@ class FunctionReward final : public RewardFn {
     return rewards;
   }
 
+  [[nodiscard]] std::string mode(const Completion& completion) const override {
+    return mode_ ? mode_(completion) : RewardFn::mode(completion);
+  }
+
  private:
   std::string name_;
   std::function<Reward(const Prompt&, const Completion&)> score_;
+  std::function<std::string(const Completion&)> mode_;
 };
 
 std::vector<Reward> score_group(const RewardFn& reward, const Group& group) {
@@ -81,6 +89,11 @@ std::unique_ptr<RewardFn> make_reward(std::string name, std::function<Reward(con
   return std::make_unique<FunctionReward>(std::move(name), std::move(score));
 }
 
+std::unique_ptr<RewardFn> detail::make_reward_with_mode(std::string name, std::function<Reward(const Prompt&, const Completion&)> score,
+                                                        std::function<std::string(const Completion&)> mode) {
+  return std::make_unique<FunctionReward>(std::move(name), std::move(score), std::move(mode));
+}
+
 std::string RewardFn::mode(const Completion& completion) const {
   const auto answer = first_answer(completion.text, TagCase::any);
   return answer ? canonical_math(*answer) : std::string();
@@ -93,6 +106,7 @@ RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<do
                             "none to weigh all by 1",
                             weights.size(), names.size())};
   }
+  detail::RewardArgs::check_names(settings.args, names);
   for (std::size_t i = 0; i < names.size(); ++i)
     add(make_reward(std::string_view(names[i]), settings), weights.empty() ? 1.0 : weights[i]);
 }

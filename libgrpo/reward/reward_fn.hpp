@@ -35,13 +35,14 @@ class RewardFn {
 /// function is empty
 std::unique_ptr<RewardFn> make_reward(std::string name, std::function<Reward(const Prompt&, const Completion&)> score);
 
-/// What built-in rewards know of the run. Unit: tokens.
+/// What built-in rewards know of the run.
 struct RewardSettings {
-  std::int64_t max_completion_length = 16384;
-  std::int64_t soft_punish_cache = 4096;
+  std::int64_t max_completion_length = 16384;  ///< tokens
+  std::int64_t soft_punish_cache = 4096;       ///< tokens
+  std::string args = "{}";                     ///< reward_args of the recipe: a JSON object, {"cosine": {"max_len": 800}}
 };
 
-/// A reward by the name recipes use. throws: Error{recipe} listing the known names, nearest first
+/// A reward by the name recipes use. throws: Error{recipe} listing the known names, nearest first, or if its arguments are wrong
 std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSettings& settings = {});
 
 /// Names that make_reward(name) knows, sorted.
@@ -51,7 +52,7 @@ std::vector<std::string> reward_names();
 class RewardSet {
  public:
   /// throws: Error{recipe} if a name is unknown or appears twice, weights and names differ in number (no weights = all
-  /// 1), or a weight is not finite
+  /// 1), a weight is not finite, or settings.args speaks of a reward that is not among the names
   RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings = {});
   RewardSet() = default;
   /// throws: Error{recipe} if the name is taken or the weight not finite; Error{contract} if `reward` is null

@@ -39,6 +39,7 @@ class Batch {
   /// Group of each completion. shape: [N]
   [[nodiscard]] const std::vector<std::int64_t>& group_of() const { return group_of_; }
   [[nodiscard]] std::int64_t length(std::int64_t completion) const;
+  [[nodiscard]] std::int64_t prompt_length(std::int64_t group) const { return static_cast<std::int64_t>(prompts_[static_cast<std::size_t>(group)].size()); }
   /// Completion of each token. shape: [T] i64
   [[nodiscard]] const at::Tensor& completion_of() const { return completion_of_; }
   /// Whether each completion ended at the token limit, not by itself. shape: [N]

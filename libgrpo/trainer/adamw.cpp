@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <utility>
 
 namespace grpo {
 
@@ -46,6 +47,7 @@ void AdamW::zero_grad() {
 }
 
 void AdamW::step(double learning_rate) {
+  for (const auto& wait : std::exchange(readers_, {})) wait();
   const at::NoGradGuard no_grad;
   allocate();
   ++steps_;

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,9 @@ class AdamW {
   void step(double learning_rate);
   [[nodiscard]] std::int64_t steps() const { return steps_; }
 
+  /// Somebody goes on reading parameters and state beside the training thread: the next step() calls `wait` before it changes any.
+  void wait_for_reader(std::function<void()> wait) { readers_.push_back(std::move(wait)); }
+
   /// Moments and masters by name, for checkpoints; restore() takes what state() gave.
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
   /// throws: Error{data} if a tensor is missing or has another shape
@@ -47,6 +51,7 @@ class AdamW {
   AdamWOptions options_;
   std::vector<at::Tensor> masters_;  // the parameter itself where it is float32
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
+  std::vector<std::function<void()>> readers_;
   std::int64_t steps_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/objective/advantages.hpp"
+#include "libgrpo/trainer/dealt.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
 
 #include <cmath>
@@ -9,9 +10,15 @@
 namespace grpo {
 
 Evaluation evaluate(const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params) {
+  return evaluate(*make_solo_world(), prompts, sampler, rewards, params);
+}
+
+Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params) {
   Evaluation result;
-  result.groups = sampler.generate(prompts, params);
-  result.rewards = rewards.score(result.groups);
+  Phases phases;
+  ScoredGroups scored = sample_and_score(world, sampler, rewards, prompts, params, phases);
+  result.groups = std::move(scored.groups);
+  result.rewards = std::move(scored.rewards);
   for (const auto& [name, value] : group_metrics(result.groups, result.rewards)) result.metrics["eval_" + name] = value;
   double sum = 0.0, count = 0.0;
   for (const double r : total_rewards(result.rewards)) {

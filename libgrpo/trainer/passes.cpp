@@ -16,10 +16,12 @@ TokenScores score_batch(const Scorer& scorer, const Batch& batch, const PassOpti
 }
 
 Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
-                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from) {
+                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from,
+                           const PassShare& share) {
   Meters meters;
-  double total = credit.constant;
-  for (const Part& part : batch.parts(options.token_budget, credit.active)) {
+  double total = share.leads ? credit.constant : 0.0;
+  const auto parts = batch.parts(options.token_budget, share.active.empty() ? credit.active : share.active);
+  for (const Part& part : parts) {
     const auto of_part = [&](const at::Tensor& all) { return all.defined() ? all.index_select(0, part.tokens) : at::Tensor(); };
     const LossInput input{policy.score(part, options.temperature),
                           part.completion,
@@ -33,6 +35,7 @@ Meters accumulate_gradient(const Policy& policy, const Objective& objective, con
                           of_part(credit.entropy_weights),
                           of_part(credit.linear)};
     const Loss loss = objective.loss(input);
+    if (share.before_last && &part == &parts.back()) share.before_last();
     if (loss.total.requires_grad()) loss.total.backward();
     meters.merge(loss.meters);
     total += loss.total.item<double>();
@@ -42,7 +45,7 @@ Meters accumulate_gradient(const Policy& policy, const Objective& objective, con
     const auto drift = (input.scores.log_probs.detach() - of_part(drift_from)).abs();
     meters.add("sampling/sampling_logp_difference/mean", drift.sum().item<double>(), static_cast<double>(drift.numel()));
   }
-  meters.add("loss", total, 1.0);
+  meters.add("loss", total, share.leads ? 1.0 : 0.0);
   return meters;
 }
 

@@ -7,6 +7,7 @@
 #include "libgrpo/policy/policy.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace grpo {
@@ -14,6 +15,13 @@ namespace grpo {
 struct PassOptions {
   double temperature = 1.0;          ///< as sampled
   std::int64_t token_budget = 1024;  ///< packed rows per part
+};
+
+/// This caller's share of a step that several callers (ranks) take together; by default all of it.
+struct PassShare {
+  std::vector<bool> active = {};  ///< [N], completions to pass; empty: Credit::active
+  bool leads = true;              ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
+  std::function<void()> before_last = {};  ///< called before the last backward pass, if there is one
 };
 
 /// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active
@@ -31,6 +39,7 @@ struct Comparison {
 /// Meters: "loss" (all parts and Credit::constant), "entropy" (of the tokens scored), and what the objective measures.
 /// `drift_from` [T] or undefined: also measures the mean |log_prob - drift_from| as sampling/sampling_logp_difference/mean.
 Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
-                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from = {});
+                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from = {},
+                           const PassShare& share = {});
 
 }  // namespace grpo

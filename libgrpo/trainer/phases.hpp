@@ -3,6 +3,7 @@
 
 #include "libgrpo/base/clock.hpp"
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,9 +12,13 @@ namespace grpo {
 
 class Phases {
  public:
+  /// `entered`: told each phase's name as it begins; may be empty
+  explicit Phases(std::function<void(const std::string&)> entered = {}) : entered_(std::move(entered)) {}
+
   /// Runs `work`, adds its wall time to phase `name`, and returns what it returned.
   template <class F>
   auto time(const std::string& name, F&& work) {
+    if (entered_) entered_(name);
     const Timer timer{*this, name, {}};
     return std::forward<F>(work)();
   }
@@ -35,6 +40,7 @@ class Phases {
       }
     seconds_.emplace_back(name, seconds);
   }
+  std::function<void(const std::string&)> entered_;
   std::vector<std::pair<std::string, double>> seconds_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/objective/advantages.hpp"
+#include "libgrpo/trainer/dealt.hpp"
 
 #include <cmath>
 #include <utility>
@@ -54,8 +55,9 @@ ScoredGroups select_groups(const ScoredGroups& from, std::size_t first, std::siz
   return selected;
 }
 
-Rollouts::Rollouts(const PromptSet& prompts, PromptOrder& order, Sampler& sampler, const RewardSet& reward, RolloutOptions options)
-    : prompts_(prompts), order_(order), sampler_(sampler), reward_(reward), options_(std::move(options)) {}
+Rollouts::Rollouts(World& world, const PromptSet& prompts, PromptOrder& order, Sampler& sampler, const RewardSet& reward,
+                   RolloutOptions options)
+    : world_(world), prompts_(prompts), order_(order), sampler_(sampler), reward_(reward), options_(std::move(options)) {}
 
 /// A prompt comes back every epoch and must not meet the same random numbers again: each epoch has its own seed.
 ScoredGroups Rollouts::draw(std::uint64_t& cursor, std::size_t count, Phases& phases) {
@@ -69,10 +71,11 @@ ScoredGroups Rollouts::draw(std::uint64_t& cursor, std::size_t count, Phases& ph
     });
     SamplingParams params = options_.sampling;
     params.seed = derive_seed(options_.seed, epoch);
-    for (Group& group : phases.time("sample", [&] { return sampler_.generate(prompts, params); }))
-      drawn.groups.push_back(std::move(group));
+    const ScoredGroups part = sample_and_score(world_, sampler_, reward_, prompts, params, phases);
+    std::size_t first = 0;
+    for (std::size_t g = 0; g < part.groups.size(); first += part.groups[g++].completions.size()) append(drawn, part, g, first);
+    add_seconds(drawn, part);
   }
-  drawn.rewards = phases.time("reward", [&] { return reward_.score(drawn.groups); });
   return drawn;
 }
 

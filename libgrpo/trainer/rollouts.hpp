@@ -6,6 +6,7 @@
 #pragma once
 
 #include "libgrpo/data/prompt_set.hpp"
+#include "libgrpo/dist/world.hpp"
 #include "libgrpo/reward/reward_fn.hpp"
 #include "libgrpo/sampler/sampler.hpp"
 #include "libgrpo/trainer/phases.hpp"
@@ -35,13 +36,14 @@ struct ScoredGroups {
 class Rollouts {
  public:
   /// All must outlive it.
-  Rollouts(const PromptSet& prompts, PromptOrder& order, Sampler& sampler, const RewardSet& reward, RolloutOptions options);
+  Rollouts(World& world, const PromptSet& prompts, PromptOrder& order, Sampler& sampler, const RewardSet& reward, RolloutOptions options);
 
-  /// The next batch. `cursor` counts the prompts drawn since the run began and moves on: it is all the state there is.
+  /// The next batch, the same on every rank. `cursor` counts the prompts drawn since the run began and moves on: it is all the state there is.
   ScoredGroups next(std::uint64_t& cursor, Phases& phases);
 
  private:
   ScoredGroups draw(std::uint64_t& cursor, std::size_t count, Phases& phases);
+  World& world_;
   const PromptSet& prompts_;
   PromptOrder& order_;
   Sampler& sampler_;

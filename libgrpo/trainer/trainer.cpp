@@ -4,6 +4,7 @@
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/trainer/dealt.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
 
 #include <algorithm>
@@ -13,10 +14,12 @@
 namespace grpo {
 
 Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state, std::optional<Rollout> rollout)
-    : parts_(parts),
+    : solo_(parts.world == nullptr ? make_solo_world() : nullptr),
+      parts_(parts),
       options_(std::move(options)),
+      world_(parts.world == nullptr ? *solo_ : *parts.world),
       state_(state),
-      rollouts_(parts.prompts, parts.order, parts.sampler, parts.reward,
+      rollouts_(world_, parts.prompts, parts.order, parts.sampler, parts.reward,
                 {parts.order.batch_size(), options_.seed, options_.sampling, options_.dynamic_sampling,
                  options_.dynamic_sampling_max_rounds}),
       rollout_(std::move(rollout)) {
@@ -24,22 +27,20 @@ Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState
   GRPO_CHECK(options_.slices >= 1 && options_.num_iterations >= 1, "a generation batch is trained on at least once");
   GRPO_CHECK_EQ(parts_.order.batch_size() % static_cast<std::size_t>(options_.slices), 0U, "slices hold whole groups, as many each");
   if (!rollout_) state_.updates_done = 0;
+  if (world_.size() > 1) gradient_sum_.emplace(world_, parts_.policy.parameters(), options_.bucket_bytes);
 }
 
 StepReport Trainer::step() {
   const Stopwatch watch;
-  Phases phases;
+  Phases phases([this](const std::string& name) { world_.enter_phase(name); });
   StepReport report;
 
   if (pending() == nullptr) next_rollout(phases);
   const CreditInput input = credit_input(phases);
   const Credit credit = parts_.objective.credit(input);
   parts_.optimizer.zero_grad();
-  const auto drift_from = state_.updates_done == 0 ? rollout_->batch.sampler_log_probs() : at::Tensor();
   if (options_.noisy_passes) parts_.policy.set_noise(derive_seed(options_.seed, static_cast<std::uint64_t>(state_.step) + 1));
-  const Meters meters = phases.time("train", [&] {
-    return accumulate_gradient(parts_.policy, parts_.objective, rollout_->batch, credit, comparison(), pass(), drift_from);
-  });
+  const Meters meters = phases.time("train", [&] { return train(credit); });
   parts_.policy.set_noise(std::nullopt);
   phases.time("optimizer", [&] { update(report); });
   phases.time("refresh", [&] { parts_.sampler.refresh(parts_.policy); });
@@ -54,13 +55,33 @@ StepReport Trainer::step() {
 
 bool Trainer::run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop) {
   for (Hook* hook : hooks) hook->before_run(state_.step);
-  while (state_.step < options_.total_steps && !stop) {
+  while (state_.step < options_.total_steps && !any_rank(stop)) {
     StepReport report = step();
     for (Hook* hook : hooks) hook->after_step(report);
   }
   const bool finished = state_.step >= options_.total_steps;
   for (Hook* hook : hooks) hook->after_run(state_.step, !finished);
   return finished;
+}
+
+/// The gradient of all ranks' parts, each rank its own; the meters of all.
+Meters Trainer::train(const Credit& credit) {
+  const Batch& batch = rollout_->batch;
+  const auto drift_from = state_.updates_done == 0 ? batch.sampler_log_probs() : at::Tensor();
+  PassShare share;
+  if (gradient_sum_) share = {own_completions(world_, batch, credit.active), world_.leads(), [this] { gradient_sum_->before_last_pass(); }};
+  const Meters own = accumulate_gradient(parts_.policy, parts_.objective, batch, credit, comparison(), pass(), drift_from, share);
+  if (!gradient_sum_) return own;
+  gradient_sum_->finish();
+  return merge_meters(world_, own);
+}
+
+/// A signal reaches ranks at different moments; they all stop at the same step.
+bool Trainer::any_rank(bool here) {
+  if (world_.size() == 1) return here;
+  const auto ranks = at::full({1}, here ? 1 : 0, at::kLong);
+  world_.sum(ranks);
+  return ranks.item<std::int64_t>() > 0;
 }
 
 const Rollout* Trainer::pending() const {
@@ -75,10 +96,10 @@ void Trainer::next_rollout(Phases& phases) {
   state_.tokens_seen += count_tokens(rollout_->scored.groups);
   const Batch& batch = rollout_->batch;
   if (parts_.objective.needs_reference())
-    rollout_->ref_log_probs = phases.time("reference", [&] { return score_batch(*parts_.reference, batch, pass()).log_probs; });
+    rollout_->ref_log_probs = phases.time("reference", [&] { return score_dealt(world_, *parts_.reference, batch, pass()).log_probs; });
   if (!parts_.sampler.exact_log_probs() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
     std::tie(rollout_->old_log_probs, rollout_->old_entropies) = phases.time("score", [&] {
-      const TokenScores scores = score_batch(parts_.policy, batch, pass());
+      const TokenScores scores = score_dealt(world_, parts_.policy, batch, pass());
       return std::pair(scores.log_probs, scores.entropies);
     });
 }
@@ -116,14 +137,17 @@ CreditInput Trainer::credit_input(Phases& phases) const {
     input.entropies = entropies;
     return input;
   }
-  const TokenScores now = phases.time("score", [&] { return score_batch(parts_.policy, batch, pass(), input.in_step); });
+  const TokenScores now = phases.time("score", [&] { return score_dealt(world_, parts_.policy, batch, pass(), input.in_step); });
   input.log_probs = now.log_probs;
   input.entropies = now.entropies;
   return input;
 }
 
 void Trainer::update(StepReport& report) {
-  const double norm = parts_.optimizer.grad_norm();
+  // That of rank 0, lest a last bit decides otherwise on another machine.
+  const auto agreed = at::full({1}, world_.leads() ? parts_.optimizer.grad_norm() : 0.0, at::kDouble);
+  world_.sum(agreed);
+  const auto norm = agreed.item<double>();
   const double learning_rate = options_.learning_rate(state_.step);
   report.metrics["grad_norm"] = norm;
   report.metrics["learning_rate"] = learning_rate;

@@ -7,6 +7,7 @@
 #include "libgrpo/reward/reward_fn.hpp"
 #include "libgrpo/sampler/sampler.hpp"
 #include "libgrpo/trainer/adamw.hpp"
+#include "libgrpo/trainer/gradient_sum.hpp"
 #include "libgrpo/trainer/passes.hpp"
 #include "libgrpo/trainer/phases.hpp"
 #include "libgrpo/trainer/reference_sync.hpp"
@@ -33,6 +34,7 @@ struct TrainerParts {
   const Scorer* reference;  ///< may be null if the objective needs none
   AdamW& optimizer;
   ReferenceSync* reference_sync = nullptr;  ///< may be null: the reference stays as it is
+  World* world = nullptr;                   ///< may be null: there is one rank
 };
 
 struct TrainerOptions {
@@ -49,6 +51,7 @@ struct TrainerOptions {
   double max_grad_norm = 1.0;                         ///< 0: no clipping
   std::int64_t token_budget = 1024;                   ///< packed rows per forward and backward part
   std::int64_t max_bad_steps = 10;                    ///< non-finite steps in a row before giving up
+  std::int64_t bucket_bytes = std::int64_t{25} << 20; ///< of gradients summed over the ranks at a time
 };
 
 /// Everything one step tells.
@@ -101,7 +104,7 @@ class Trainer {
 
   /// One optimizer update, on a fresh generation batch or on the next slice of the one in use. throws: Error{numeric} after max_bad_steps non-finite steps in a row
   StepReport step();
-  /// Steps until total_steps or until `stop` becomes true (looked at between steps). Returns whether it ran to the end.
+  /// Steps until total_steps or until `stop` becomes true on any rank (looked at between steps). Returns whether it ran to the end.
   bool run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop);
 
   [[nodiscard]] const TrainerState& state() const { return state_; }
@@ -115,11 +118,16 @@ class Trainer {
   [[nodiscard]] Comparison comparison() const;
   [[nodiscard]] CreditInput credit_input(Phases& phases) const;
   [[nodiscard]] PassOptions pass() const { return {options_.sampling.temperature, options_.token_budget}; }
+  [[nodiscard]] Meters train(const Credit& credit);
+  [[nodiscard]] bool any_rank(bool here);
   void update(StepReport& report);
   void describe(StepReport& report, const Credit& credit, const Meters& meters) const;
 
+  std::unique_ptr<World> solo_;  // where parts_ have no world
   TrainerParts parts_;
   TrainerOptions options_;
+  World& world_;
+  std::optional<GradientSum> gradient_sum_;  // where there are several ranks
   TrainerState state_;
   Rollouts rollouts_;
   std::optional<Rollout> rollout_;

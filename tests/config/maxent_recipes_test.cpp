@@ -180,8 +180,7 @@ TEST_CASE("a later MaxEnt-GRPO recipe asks for more entropy than there is", "[co
   CHECK(note_of(loaded, "train_grpo_objective") ==
         "train_grpo_objective: has no meaning here, ignored (the app decides: grpo_train, or maxent_grpo_train for "
         "MaxEnt-GRPO)");
-  for (const char* key : {"eval_dataset_split", "eval_dataset_prompt_column", "eval_dataset_solution_column",
-                          "disable_distributed_sampler", "maxent_logprob_chunk_size", "vllm_return_logprobs",
+  for (const char* key : {"disable_distributed_sampler", "maxent_logprob_chunk_size", "vllm_return_logprobs",
                           "gen_best_of", "vllm_request_timeout", "wandb_project", "wandb_entity"}) {
     INFO(key);
     CHECK_FALSE(note_of(loaded, key).empty());

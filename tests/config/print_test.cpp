@@ -26,8 +26,18 @@ const Values kOther = {
     {"dataset_prompt_column", "\"q\""},
     {"dataset_solution_column", "\"a\""},
     {"dataset_mixture",
-     "{seed = 1, datasets = [{id = \"a\", weight = 0.5, columns = [\"x\"]}, {id = \"b\", weight = 1.0, "
+     "{seed = 1, sampling = \"proportional\", stopping_strategy = \"all_exhausted\", test_split_size = 0.1, datasets = [{id = \"a\", "
+     "weight = 2.5, config = \"c\", split = \"t\", revision = \"r\", filter = \"x > 1\", columns = [\"x\"]}, {id = \"b\", weight = 1.0, "
      "prompt_column = \"p\", solution_column = \"s\"}]}"},
+    {"dataset_config", "\"main\""},
+    {"dataset_train_split", "\"train_sft\""},
+    {"dataset_revision", "\"v2\""},
+    {"filter", "\"level <= 3\""},
+    {"filter_overlong_prompts", "true"},
+    {"eval_dataset_config", "\"main\""},
+    {"eval_dataset_split", "\"validation\""},
+    {"eval_dataset_prompt_column", "\"q\""},
+    {"eval_dataset_solution_column", "\"a\""},
     {"shuffle_dataset", "false"},
     {"system_prompt", "\"two\\nlines\\tand … more\""},
     {"few_shot", "[\"1+1\", \"2\"]"},
@@ -68,6 +78,7 @@ const Values kOther = {
     {"reward_funcs", "[\"a\", \"b\"]"},
     {"reward_weights", "[1.0, 1e-3]"},
     {"soft_punish_cache", "16"},
+    {"reward_args", R"("{\"cosine\":{\"max_len\":800}}")"},
     {"loss_type", "\"vespo\""},
     {"importance_sampling_level", "\"sequence\""},
     {"epsilon", "0.3"},
@@ -147,6 +158,9 @@ const Values kOther = {
     {"num_iterations", "2"},
     {"token_budget", "4096"},
     {"max_bad_steps", "3"},
+    {"num_processes", "2"},
+    {"ddp_timeout", "60"},
+    {"ddp_bucket_cap_mb", "4"},
     {"save_strategy", "\"no\""},
     {"save_steps", "25"},
     {"save_total_limit", "2"},
@@ -256,8 +270,10 @@ TEST_CASE("the same recipe over the command line", "[config]") {
       if (name == "output_dir") word = from_file.recipe.run.output_dir;
       if (name == "system_prompt") word = *from_file.recipe.data.system_prompt;
       if (name == "chat_template_kwargs") word = from_file.recipe.data.chat_template_kwargs->json;
+      if (name == "reward_args") word = from_file.recipe.reward.reward_args->json;
       if (name == "dataset_mixture") {
-        word = R"({"seed": 1, "datasets": [{"id": "a", "weight": 0.5, "columns": ["x"]},
+        word = R"({"seed": 1, "sampling": "proportional", "stopping_strategy": "all_exhausted", "test_split_size": 0.1,
+                  "datasets": [{"id": "a", "weight": 2.5, "config": "c", "split": "t", "revision": "r", "filter": "x > 1", "columns": ["x"]},
                   {"id": "b", "prompt_column": "p", "solution_column": "s"}]})";
       }
       words.push_back("--" + name + "=" + word);
@@ -271,7 +287,8 @@ TEST_CASE("the same recipe in YAML", "[config]") {
     Values flow = values;
     if (flow.count("dataset_mixture") > 0) {
       flow["dataset_mixture"] =
-          "{seed: 1, datasets: [{id: a, weight: 0.5, columns: [x]}, {id: b, prompt_column: p, solution_column: s}]}";
+          "{seed: 1, sampling: proportional, stopping_strategy: all_exhausted, test_split_size: 0.1, datasets: [{id: a, weight: 2.5, "
+          "config: c, split: t, revision: r, filter: x > 1, columns: [x]}, {id: b, prompt_column: p, solution_column: s}]}";
     }
     std::string yaml;
     for (const auto& [name, value] : flow) yaml += name + ": " + value + "\n";
@@ -302,7 +319,7 @@ TEST_CASE("names and aliases are unique, sections are in order", "[config]") {
     }
   }
   CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "reward",
-                                                   "objective", "maxent", "optimizer", "checkpoint", "metrics"});
+                                                   "objective", "maxent", "optimizer", "dist", "checkpoint", "metrics"});
 }
 
 TEST_CASE("the defaults are within their ranges; a recipe filled in by code is checked", "[config]") {

@@ -67,14 +67,14 @@ TEST_CASE("a mixture of datasets, in YAML, TOML and JSON", "[config]") {
   const DatasetMixture& mixture = *yaml.recipe.data.dataset_mixture;
   CHECK(mixture.seed == 3);
   REQUIRE(mixture.datasets.size() == 2);
-  CHECK(mixture.datasets[0] == MixtureEntry{"a.jsonl", 0.25, {}, {}, {"problem", "answer"}});
+  CHECK(mixture.datasets[0] == MixtureEntry{"a.jsonl", 0.25, {}, {}, {"problem", "answer"}, "default"});
   CHECK(mixture.datasets[1] == MixtureEntry{"b.jsonl", 1.0, "question", {}, {}});
-  CHECK(yaml.notes.size() == 2);
+  CHECK(yaml.notes.empty());
 
   const std::string toml = R"(dataset_mixture = {seed = 3, datasets = [
-  {id = "a.jsonl", weight = 0.25, columns = ["problem", "answer"]}, {id = "b.jsonl", prompt_column = "question"}]})";
+  {id = "a.jsonl", weight = 0.25, config = "default", columns = ["problem", "answer"]}, {id = "b.jsonl", prompt_column = "question"}]})";
   CHECK(load_text("r.toml", "[data]\n" + toml, model).recipe == yaml.recipe);
-  const std::string json = R"({"seed": 3, "datasets": [{"id": "a.jsonl", "weight": 0.25,
+  const std::string json = R"({"seed": 3, "datasets": [{"id": "a.jsonl", "weight": 0.25, "config": "default",
     "columns": ["problem", "answer"]}, {"id": "b.jsonl", "prompt_column": "question"}]})";
   CHECK(load_words({"--dataset_mixture", json}, model).recipe == yaml.recipe);
   // As tables of their own.
@@ -83,6 +83,7 @@ seed = 3
 [[data.dataset_mixture.datasets]]
 id = "a.jsonl"
 weight = 0.25
+config = "default"
 columns = ["problem", "answer"]
 [[data.dataset_mixture.datasets]]
 id = "b.jsonl"
@@ -93,6 +94,8 @@ prompt_column = "question"
   for (const char* bad :
        {"{\"datasets\": []}", "{\"datasets\": [{}]}", "{\"datasets\": [{\"id\": \"a\", \"weight\": 0}]}",
         "{\"datasets\": [{\"id\": \"a\", \"weight\": 2}]}", "{\"datasets\": [{\"id\": \"a\", \"x\": 1}]}",
+        "{\"datasets\": [{\"id\": \"a\", \"columns\": [\"x\"]}, {\"id\": \"b\", \"columns\": [\"y\"]}]}",
+        "{\"datasets\": [{\"id\": \"a\"}], \"test_split_size\": 1}", "{\"datasets\": [{\"id\": \"a\"}], \"sampling\": \"x\"}",
         "{\"datasets\": 1}", "{", "a.jsonl", "[1]", "{\"seed\": -1, \"datasets\": [{\"id\": \"a\"}]}"}) {
     INFO(bad);
     CHECK(errors_of_words({"--dataset_mixture", bad}, model).size() == 1);

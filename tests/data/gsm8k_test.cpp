@@ -24,7 +24,7 @@ TEST_CASE("GSM8K: every row reads and every gold answer is a number") {
                        << " is absent; set GRPO_GSM8K to the folder with train.jsonl and test.jsonl");
       return;
     }
-    const auto source = open_json_lines(folder / name, "question", "answer");
+    const auto source = open_dataset({(folder / name).string()}, {"question", "answer"});
     REQUIRE(source->size() == count);
     std::size_t numbers = 0;
     std::set<std::string> origins;
@@ -38,10 +38,10 @@ TEST_CASE("GSM8K: every row reads and every gold answer is a number") {
     CHECK(origins.size() == count);
     CHECK(source->row(count - 1).origin == std::string(name) + ":" + std::to_string(count));
   }
-  CHECK(open_json_lines(folder / "train.jsonl", "question", "answer")->row(0).solution == "72");
+  CHECK(open_dataset({(folder / "train.jsonl").string()}, {"question", "answer"})->row(0).solution == "72");
   const auto message = [&] {
     try {
-      open_json_lines(folder / "train.jsonl", "problem", "answer");
+      open_dataset({(folder / "train.jsonl").string()}, {"problem", "answer"});
     } catch (const std::exception& error) {
       return std::string(error.what());
     }

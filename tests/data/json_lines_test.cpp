@@ -14,7 +14,7 @@ using test::message_of;
 using test::ScratchFile;
 
 std::unique_ptr<PromptSource> open(const ScratchFile& file) {
-  return open_json_lines(file.path(), "question", "answer");
+  return open_dataset({(file.path()).string()}, {"question", "answer"});
 }
 
 /// The message of Error{data} for the row after a good one; it must name file and line.
@@ -117,7 +117,7 @@ TEST_CASE("a missing column names those that are there") {
                                                   Contains("dataset_solution_column"));
   CHECK_THAT(refusal("{}"), Contains("this row has no columns"));
   const ScratchFile file{R"({"question": "q", "answer": "a"})", ".jsonl"};
-  const auto message = message_of(ErrorKind::data, [&] { open_json_lines(file.path(), "problem", "answer"); });
+  const auto message = message_of(ErrorKind::data, [&] { open_dataset({(file.path()).string()}, {"problem", "answer"}); });
   REQUIRE(message);  // the first row is read when the file is opened
   CHECK_THAT(*message, Contains(file.path().string() + ":1: no column \"problem\""));
 }
@@ -158,23 +158,20 @@ TEST_CASE("deep nesting is refused, not followed") {
 }
 
 TEST_CASE("a file that cannot be read says what to do") {
-  const auto missing = message_of(ErrorKind::data, [] { open_json_lines("no/such/file.jsonl", "question", "answer"); });
+  const auto missing = message_of(ErrorKind::data, [] { open_dataset({"no/such/file.jsonl"}, {"question", "answer"}); });
   REQUIRE(missing);
   CHECK_THAT(*missing, Contains("no/such/file.jsonl: no such file") && Contains("dataset_name") && !Contains("GSM8K"));
   const auto gsm8k =
-      message_of(ErrorKind::data, [] { open_json_lines("data/GSM8K/train.jsonl", "question", "answer"); });
+      message_of(ErrorKind::data, [] { open_dataset({"data/GSM8K/train.jsonl"}, {"question", "answer"}); });
   REQUIRE(gsm8k);
-  CHECK_THAT(*gsm8k, Contains("hf download openai/gsm8k --repo-type dataset") && Contains("grade-school-math") &&
-                         Contains("dataset_name") && Contains("dataset_prompt_column"));
-  CHECK(message_of(ErrorKind::data, [] { open_json_lines("tests", "question", "answer"); }));
+  CHECK_THAT(*gsm8k, Contains("hf download --repo-type dataset openai/gsm8k") && Contains("dataset_name") && Contains("dataset_prompt_column"));
+  CHECK(message_of(ErrorKind::data, [] { open_dataset({"docs"}, {"question", "answer"}); }));
   for (const char* nothing : {"", "\n\n", " \r\n\t\n"}) {
     const ScratchFile file{nothing, ".jsonl"};
     CHECK_THAT(message_of(ErrorKind::data, [&] { open(file); }).value_or(""), Contains("no rows"));
   }
   const ScratchFile parquet{"PAR1\x15\x04", ".parquet"};
   CHECK_THAT(message_of(ErrorKind::data, [&] { open(parquet); }).value_or(""), Contains("Parquet"));
-  const ScratchFile array{"\n[{\"question\": \"q\", \"answer\": \"a\"}]", ".json"};
-  CHECK_THAT(message_of(ErrorKind::data, [&] { open(array); }).value_or(""), Contains("JSON array"));
 }
 
 TEST_CASE("rows are read by many threads at once") {

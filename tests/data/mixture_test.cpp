@@ -1,4 +1,4 @@
-#include "libgrpo/data/prompt_source.hpp"
+#include "libgrpo/data/prompt_set.hpp"
 
 #include "tests/data/byte_tokenizer.hpp"
 #include "tests/format/scratch_file.hpp"
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <limits>
+#include <map>
 #include <set>
 
 namespace grpo {
@@ -20,7 +21,7 @@ std::unique_ptr<PromptSource> mix(std::vector<std::pair<std::size_t, double>> si
   for (const auto& [size, weight] : sizes) {
     parts.push_back({std::make_unique<Rows>("part" + std::to_string(parts.size()), size), weight});
   }
-  return make_mixture(std::move(parts), seed);
+  return make_mixture(std::move(parts), {seed});
 }
 
 std::size_t count_of(const std::vector<std::string>& all, const std::string& start) {
@@ -73,6 +74,85 @@ TEST_CASE("rows keep where they came from") {
   CHECK(test::message_of(ErrorKind::contract, [&] { static_cast<void>(source->row(10)); }));
 }
 
+std::unique_ptr<PromptSource> draw(std::vector<std::pair<std::size_t, double>> sizes, StoppingStrategy stopping, std::uint64_t seed) {
+  std::vector<MixturePart> parts;
+  for (const auto& [size, weight] : sizes) parts.push_back({std::make_unique<Rows>("part" + std::to_string(parts.size()), size), weight});
+  return make_mixture(std::move(parts), {seed, MixtureSampling::proportional, stopping});
+}
+
+TEST_CASE("proportional: weights are how often a dataset is drawn from, until the first one is used up") {
+  const auto all = questions(*draw({{100000, 3.0}, {1000, 1.0}}, StoppingStrategy::first_exhausted, 5));
+  CHECK(count_of(all, "part1 ") == 1000);
+  CHECK(all.back().starts_with("part1 "));
+  // Draws before the 1000th of part1: 3000 +- 110 (negative binomial, one standard deviation).
+  CHECK(count_of(all, "part0 ") > 2500);
+  CHECK(count_of(all, "part0 ") < 3500);
+  CHECK(std::set<std::string>(all.begin(), all.end()).size() == all.size());
+  CHECK(all == questions(*draw({{100000, 3.0}, {1000, 1.0}}, StoppingStrategy::first_exhausted, 5)));
+  CHECK(all != questions(*draw({{100000, 3.0}, {1000, 1.0}}, StoppingStrategy::first_exhausted, 6)));
+}
+
+TEST_CASE("proportional: until all are used up, the others come again in full rounds") {
+  const auto all = questions(*draw({{10, 1.0}, {500, 1.0}}, StoppingStrategy::all_exhausted, 5));
+  CHECK(count_of(all, "part1 ") == 500);
+  CHECK(all.back().starts_with("part1 "));
+  std::map<std::string, int> times;
+  std::vector<std::string> small;
+  for (const std::string& text : all) {
+    ++times[text];
+    if (text.starts_with("part0 ")) small.push_back(text);
+  }
+  CHECK(small.size() > 400);
+  CHECK(small.size() < 600);
+  for (int i = 0; i < 10; ++i) {  // every row equally often, but for the last round
+    const auto count = static_cast<std::size_t>(times["part0 " + std::to_string(i)]);
+    CHECK((count == small.size() / 10 || count == small.size() / 10 + 1));
+  }
+  CHECK(std::vector<std::string>(small.begin(), small.begin() + 10) != std::vector<std::string>(small.begin() + 10, small.begin() + 20));
+  CHECK_THAT(test::message_of(ErrorKind::recipe, [] { draw({{1000, 1e-9}, {5, 1.0}}, StoppingStrategy::all_exhausted, 5); }).value_or(""),
+             Contains("dataset 1") && Contains("more than"));
+  CHECK(test::message_of(ErrorKind::recipe, [] { draw({{5, 0.0}}, StoppingStrategy::first_exhausted, 5); }));
+}
+
+TEST_CASE("a held-out share: both sides together are the mixture, each row on one side") {
+  const auto side = [](TaskSplit split, double share) {
+    std::vector<MixturePart> parts;
+    parts.push_back({std::make_unique<Rows>("a", 40), 0.5});
+    parts.push_back({std::make_unique<Rows>("b", 11), 1.0});
+    return questions(*make_mixture(std::move(parts), {4, MixtureSampling::share, StoppingStrategy::first_exhausted, share, split}));
+  };
+  auto train = side(TaskSplit::train, 0.25);
+  const auto held_out = side(TaskSplit::held_out, 0.25);
+  CHECK(held_out.size() == 8);  // ceil(31 / 4)
+  CHECK(train.size() == 23);
+  train.insert(train.end(), held_out.begin(), held_out.end());
+  CHECK(train == side(TaskSplit::train, 0.0));
+  CHECK(side(TaskSplit::held_out, 0.0).empty());
+  CHECK(test::message_of(ErrorKind::recipe, [&] { side(TaskSplit::train, 0.99); }));
+}
+
+TEST_CASE("a run that goes on in the middle of an epoch sees each row of a mixture once") {
+  const auto open = [] {
+    std::vector<MixturePart> parts;
+    parts.push_back({std::make_unique<Rows>("a", 30), 2.0});
+    parts.push_back({std::make_unique<Rows>("b", 30), 1.0});
+    return make_mixture(std::move(parts), {8, MixtureSampling::proportional});
+  };
+  const auto whole = open();
+  const std::size_t size = whole->size() / 4 * 4;
+  PromptOrder order(whole->size(), 4, 42, true);
+  std::vector<std::string> expected;
+  for (std::uint64_t i = 0; i < 2 * size; ++i) expected.push_back(whole->row(order.row(i)).question);
+  CHECK(std::set<std::string>(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(size)).size() == size);
+  for (const std::uint64_t stop : {std::uint64_t{4}, std::uint64_t{size / 2}, std::uint64_t{size + 8}}) {
+    const auto again = open();  // what a new process does
+    PromptOrder resumed(again->size(), 4, 42, true);
+    std::vector<std::string> rest;
+    for (std::uint64_t i = stop; i < 2 * size; ++i) rest.push_back(again->row(resumed.row(i)).question);
+    CHECK(rest == std::vector<std::string>(expected.begin() + static_cast<std::ptrdiff_t>(stop), expected.end()));
+  }
+}
+
 TEST_CASE("weights out of range and empty parts are refused") {
   for (const double weight : {0.0, -0.5, 1.0001, std::numeric_limits<double>::quiet_NaN(), 1e300}) {
     const auto message = test::message_of(ErrorKind::recipe, [&] { mix({{10, 1.0}, {10, weight}}, 0); });
@@ -90,10 +170,10 @@ TEST_CASE("weights out of range and empty parts are refused") {
                               })
                  .value_or(""),
              Contains("keeps none of the 0 rows"));
-  CHECK(test::message_of(ErrorKind::recipe, [] { make_mixture({}, 0); }));
+  CHECK(test::message_of(ErrorKind::recipe, [] { make_mixture({}, {0}); }));
   CHECK(test::message_of(ErrorKind::contract, [] {
     std::vector<MixturePart> parts(1);
-    make_mixture(std::move(parts), 0);
+    make_mixture(std::move(parts), {0});
   }));
 }
 

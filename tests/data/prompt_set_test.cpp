@@ -120,6 +120,27 @@ TEST_CASE("a prompt that is too long names row, length and limit") {
   CHECK(prompt_of(question(std::string(100000, 'x')), nullptr, style).ids.size() == 100000);
 }
 
+TEST_CASE("prompts that are too long are left out where that is asked for, and named; the others keep their ids") {
+  const Rows rows("q", 120);  // "q 0" to "q 119"
+  PromptStyle style;
+  style.max_prompt_tokens = 4;
+  style.drop_overlong = true;
+  const PromptSet set(rows, kTokenizer, nullptr, style);
+  CHECK(set.size() == 100);
+  REQUIRE(set.dropped().size() == 20);
+  CHECK(set.dropped().front() == "q:101 (5 tokens)");
+  CHECK(set.prompt(99).text == "q 99");
+  CHECK(set.prompt(7).id == PromptSet(rows, kTokenizer, nullptr, {}).prompt(7).id);
+  const Rows mixed({question("too long"), question("b"), question("also long"), question("d")});
+  const PromptSet shorter(mixed, kTokenizer, nullptr, style);
+  REQUIRE(shorter.size() == 2);
+  CHECK(shorter.prompt(0).text == "b");
+  CHECK(shorter.prompt(1).text == "d");
+  style.max_prompt_tokens = 2;
+  CHECK_THAT(message_of(ErrorKind::data, [&] { PromptSet(rows, kTokenizer, nullptr, style); }).value_or(""),
+             Contains("all 120 prompts") && Contains("q:1 (3 tokens)"));
+}
+
 TEST_CASE("rows that cannot be asked are refused by name") {
   CHECK_THAT(message_of(ErrorKind::data,
                         [] {

@@ -12,8 +12,8 @@ namespace {
 
 TEST_CASE("sums: 57 questions to train on, 24 others held out, 81 together") {
   for (const std::uint64_t seed : {0U, 1U, 42U}) {
-    const auto train = make_sums(SumsSplit::train, seed);
-    const auto held_out = make_sums(SumsSplit::held_out, seed);
+    const auto train = make_sums(TaskSplit::train, seed);
+    const auto held_out = make_sums(TaskSplit::held_out, seed);
     CHECK(train->size() == 57);
     CHECK(held_out->size() == 24);
     std::set<std::pair<int, int>> pairs;
@@ -39,9 +39,9 @@ TEST_CASE("sums: 57 questions to train on, 24 others held out, 81 together") {
 }
 
 TEST_CASE("sums: the seed decides the split, and the same seed the same one") {
-  CHECK(test::questions(*make_sums(SumsSplit::train, 7)) == test::questions(*make_sums(SumsSplit::train, 7)));
-  CHECK(test::questions(*make_sums(SumsSplit::train, 7)) != test::questions(*make_sums(SumsSplit::train, 8)));
-  CHECK_THROWS_AS(make_sums(SumsSplit::held_out, 7)->row(24), Error);
+  CHECK(test::questions(*make_sums(TaskSplit::train, 7)) == test::questions(*make_sums(TaskSplit::train, 7)));
+  CHECK(test::questions(*make_sums(TaskSplit::train, 7)) != test::questions(*make_sums(TaskSplit::train, 8)));
+  CHECK_THROWS_AS(make_sums(TaskSplit::held_out, 7)->row(24), Error);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ std::string refusal(Action action) {
 /// The only row of a file of JSON lines.
 Row read(const std::string& line) {
   const test::ScratchFile file(line + "\n", ".jsonl");
-  return open_json_lines(file.path(), "problem", "answer")->row(0);
+  return open_dataset({file.path().string()}, {"problem", "answer"})->row(0);
 }
 
 TEST_CASE("chat_template_kwargs of the recipe and of the row reach the template, the row's win") {

@@ -1,6 +1,7 @@
 #include "tests/contract/reward_contract.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace grpo {
 namespace {
@@ -12,15 +13,18 @@ TEST_CASE("every registered reward keeps the contract") {
     DYNAMIC_SECTION(name) {
       const auto reward = make_reward(std::string_view(name));
       CHECK(reward->name() == name);
-      contract::check_reward(*reward);
+      contract::check_reward(*reward, {}, name != "length");  // which compares the completions of a group
     }
   }
 }
 
 TEST_CASE("every registered reward tells right from wrong somewhere in the kit") {
   // A reward that gives one value to everything would pass the contract.
+  // Lengths, puzzles and shapes that the kit has no text for are tried in builtin_test.cpp.
+  const std::set<std::string> elsewhere = {"soft_overlong_punishment", "length",    "repetition_penalty", "cosine", "choice", "countdown",
+                                           "graph_colouring",          "tag_count", "reasoning_steps"};
   for (const std::string& name : reward_names()) {
-    if (name == "soft_overlong_punishment") continue;  // it looks at lengths, never at texts
+    if (elsewhere.count(name) > 0) continue;
     INFO(name);
     const auto rewards =
         make_reward(std::string_view(name))->score(contract::detail::group_of(contract::detail::hostile_texts(), "72"));

@@ -114,3 +114,23 @@ TEST_CASE("a parameter in half precision moves through its float32 master, and a
   CHECK(at::equal(straight.state().back().second, second.state().back().second));
   CHECK(straight.state().back().first == "master.x");
 }
+
+TEST_CASE("AdamW waits, once, for who reads its parameters before it changes them") {
+  auto value = at::ones({3}).requires_grad_(true);
+  AdamW optimizer({{"w", value, true}}, {});
+  value.mutable_grad() = at::ones({3});
+  int calls = 0;
+  optimizer.wait_for_reader([&] {
+    ++calls;
+    CHECK(value.detach().equal(at::ones({3})));
+    CHECK(optimizer.steps() == 0);
+  });
+  optimizer.step(0.1);
+  CHECK_FALSE(value.detach().equal(at::ones({3})));
+  optimizer.step(0.1);
+  CHECK(calls == 1);
+  optimizer.wait_for_reader([] { throw Error(ErrorKind::backend, "the disk is full"); });
+  const auto before = value.detach().clone();
+  CHECK_THROWS_AS(optimizer.step(0.1), Error);
+  CHECK(value.detach().equal(before));
+}

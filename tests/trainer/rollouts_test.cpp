@@ -15,7 +15,7 @@
 
 using namespace grpo;
 using grpo::testing::same;
-using grpo::testing::World;
+using grpo::testing::TrainingFixture;
 
 namespace {
 
@@ -57,7 +57,7 @@ class Inexact final : public Sampler {
 }  // namespace
 
 TEST_CASE("several iterations train on one batch with the log-probs of the policy that sampled it") {
-  World world;
+  TrainingFixture world;
   world.options.num_iterations = 3;
   Trainer trainer = world.trainer();
   std::vector<std::vector<std::int32_t>> first_ids;
@@ -78,7 +78,7 @@ TEST_CASE("several iterations train on one batch with the log-probs of the polic
 }
 
 TEST_CASE("a generation batch can be cut into several steps of whole groups") {
-  World world;
+  TrainingFixture world;
   world.options.slices = 3;
   Trainer trainer = world.trainer();
   std::set<std::uint64_t> prompts;
@@ -93,7 +93,7 @@ TEST_CASE("a generation batch can be cut into several steps of whole groups") {
   CHECK(trainer.pending() == nullptr);
   CHECK(trainer.state().prompts_drawn == 3);
   // With iterations: all slices, then all slices again.
-  World twice;
+  TrainingFixture twice;
   twice.options.slices = 3;
   twice.options.num_iterations = 2;
   Trainer again = twice.trainer();
@@ -111,7 +111,7 @@ TEST_CASE("a run cut between two updates of one batch equals the uninterrupted o
     o.kl_horizon = 5.0;
     o.kl_ctl_step_size = 0.5;
     o.top_entropy_quantile = 0.8;
-    auto world = std::make_unique<World>(o);
+    auto world = std::make_unique<TrainingFixture>(o);
     if (listwise) {
       MaxentOptions m;
       m.maxent_target_weight_entropy = 1.0;
@@ -155,7 +155,7 @@ TEST_CASE("a sampler with other numbers is corrected, on one update and on sever
   const auto run = [](bool inexact, bool corrects, std::int64_t iterations, SamplerCorrection mode) {
     ObjectiveOptions o;
     o.vllm_importance_sampling_mode = mode;
-    World world(o);
+    TrainingFixture world(o);
     world.options.num_iterations = iterations;
     world.options.correct_sampler = corrects;
     Inexact other(world.sampler);
@@ -178,7 +178,7 @@ TEST_CASE("a sampler with other numbers is corrected, on one update and on sever
 }
 
 TEST_CASE("dynamic sampling draws until every group has a signal, within its bound, and never skips a prompt") {
-  World world;
+  TrainingFixture world;
   // Every other question has a signal.
   world.set_reward([](const Prompt& p, const Completion& c) {
     return Reward::of((p.source.back() - '0') % 2 == 0 ? static_cast<double>(c.ids[0]) : 0.0);
@@ -196,7 +196,7 @@ TEST_CASE("dynamic sampling draws until every group has a signal, within its bou
   CHECK(rounds > 0.0);
   CHECK(trainer.state().prompts_drawn > 12);
   // Nothing has a signal: the bound holds, the batch is full, the cursor tells what was drawn.
-  World flat;
+  TrainingFixture flat;
   flat.set_reward([](const Prompt&, const Completion&) { return Reward::of(1.0); });
   flat.options.dynamic_sampling = true;
   flat.options.dynamic_sampling_max_rounds = 2;
@@ -209,7 +209,7 @@ TEST_CASE("dynamic sampling draws until every group has a signal, within its bou
 }
 
 TEST_CASE("a prompt that comes back within one batch meets other random numbers") {
-  World world;
+  TrainingFixture world;
   world.set_reward([](const Prompt&, const Completion&) { return Reward::of(1.0); });
   world.options.dynamic_sampling = true;
   world.options.dynamic_sampling_max_rounds = 1;
@@ -227,7 +227,7 @@ TEST_CASE("a prompt that comes back within one batch meets other random numbers"
 }
 
 TEST_CASE("the reference follows the policy on its schedule") {
-  World world;
+  TrainingFixture world;
   const auto mean_gap = [&] {
     double gap = 0.0;
     const auto p = world.model->parameters(), r = world.reference->parameters();
@@ -242,7 +242,7 @@ TEST_CASE("the reference follows the policy on its schedule") {
     CHECK((mean_gap() == 0.0) == (step == 6));  // step 3 is before the first allowed one
   }
   // Half way: reference = (policy + reference) / 2.
-  World half;
+  TrainingFixture half;
   const auto before = half.reference->parameters()[0].tensor.detach().clone();
   half.sync = std::make_unique<ReferenceSync>(half.model->parameters(), half.reference->parameters(), ReferenceSchedule{0.5, 1, 0});
   Trainer once = half.trainer();

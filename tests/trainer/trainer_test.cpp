@@ -11,11 +11,11 @@
 
 using namespace grpo;
 using grpo::testing::same;
-using grpo::testing::World;
+using grpo::testing::TrainingFixture;
 
 namespace {
 
-double last_loss(World& world, int steps) {
+double last_loss(TrainingFixture& world, int steps) {
   Trainer trainer = world.trainer();
   double loss = 0.0;
   for (int i = 0; i < steps; ++i) loss = trainer.step().metrics.at("loss");
@@ -25,7 +25,7 @@ double last_loss(World& world, int steps) {
 }  // namespace
 
 TEST_CASE("a tiny model learns to write the rewarded ids") {
-  World world;
+  TrainingFixture world;
   world.options.total_steps = 60;
   Trainer trainer = world.trainer();
   double first = 0.0, last = 0.0;
@@ -39,7 +39,7 @@ TEST_CASE("a tiny model learns to write the rewarded ids") {
 }
 
 TEST_CASE("a constant reward moves nothing and scores nothing") {
-  World world;
+  TrainingFixture world;
   world.set_reward([](const Prompt&, const Completion&) { return Reward::of(0.3); });
   const auto before = world.weights();
   Trainer trainer = world.trainer();
@@ -53,7 +53,7 @@ TEST_CASE("the token budget does not change the step") {
   const auto gradient_norms = [](std::int64_t budget) {
     ObjectiveOptions o;
     o.beta = 0.1;
-    World world(o);
+    TrainingFixture world(o);
     world.options.token_budget = budget;
     Trainer trainer = world.trainer();
     std::vector<double> norms;
@@ -71,12 +71,12 @@ TEST_CASE("the token budget does not change the step") {
 
 TEST_CASE("a run repeats bit for bit, and a run cut in two equals it") {
   const auto run = [](int first, int second) {
-    World world;
+    TrainingFixture world;
     world.options.total_steps = first;
     Trainer trainer = world.trainer();
     for (int i = 0; i < first; ++i) trainer.step();
     if (second == 0) return world.weights();
-    World again;  // everything but weights, optimizer and counters is built anew
+    TrainingFixture again;  // everything but weights, optimizer and counters is built anew
     again.continue_from(world);
     Trainer resumed = again.trainer(trainer.state());
     for (int i = 0; i < second; ++i) resumed.step();
@@ -88,7 +88,7 @@ TEST_CASE("a run repeats bit for bit, and a run cut in two equals it") {
 }
 
 TEST_CASE("a step that is not finite is skipped and counted, and too many in a row are fatal") {
-  World world;
+  TrainingFixture world;
   world.options.max_bad_steps = 3;
   Trainer trainer = world.trainer();
   trainer.step();
@@ -119,7 +119,7 @@ TEST_CASE("a step that is not finite is skipped and counted, and too many in a r
 TEST_CASE("KL to the reference is zero at the start and grows with training") {
   ObjectiveOptions o;
   o.beta = 0.001;
-  World world(o);
+  TrainingFixture world(o);
   Trainer trainer = world.trainer();
   CHECK(trainer.step().metrics.at("kl") == Approx(0.0).margin(1e-6));
   double kl = 0.0;
@@ -128,13 +128,13 @@ TEST_CASE("KL to the reference is zero at the start and grows with training") {
 }
 
 TEST_CASE("sampler and trainer agree on log-probs during training") {
-  World world;
+  TrainingFixture world;
   Trainer trainer = world.trainer();
   for (int i = 0; i < 3; ++i) CHECK(trainer.step().metrics.at("sampling/sampling_logp_difference/mean") < 1e-4);
 }
 
 TEST_CASE("hooks run in order after each step, and a stop flag ends the run early") {
-  World world;
+  TrainingFixture world;
   struct Recorder final : Hook {
     std::vector<std::int64_t> steps;
     bool stopped = false;
@@ -158,7 +158,7 @@ TEST_CASE("hooks run in order after each step, and a stop flag ends the run earl
 }
 
 TEST_CASE("listwise MaxEnt-GRPO learns the rewarded ids as well, and reports its weights") {
-  World world;
+  TrainingFixture world;
   ObjectiveContext context;
   context.num_generations = 4;
   MaxentOptions m;
@@ -180,7 +180,7 @@ TEST_CASE("listwise MaxEnt-GRPO learns the rewarded ids as well, and reports its
 
 TEST_CASE("the token budget does not change a MaxEnt step either") {
   const auto loss = [](std::int64_t budget) {
-    World world;
+    TrainingFixture world;
     world.objective = std::make_unique<Hybrid>(ObjectiveOptions(), MaxentOptions(), ObjectiveContext());
     world.options.token_budget = budget;
     return last_loss(world, 3);
@@ -191,7 +191,7 @@ TEST_CASE("the token budget does not change a MaxEnt step either") {
 TEST_CASE("a resumed run keeps its momentum through a step without any signal") {
   // The second batch of every three has no signal: nothing is scored, and the optimizer still moves.
   const auto build = [] {
-    auto world = std::make_unique<World>();
+    auto world = std::make_unique<TrainingFixture>();
     world->set_reward([](const Prompt& p, const Completion& c) {
       return Reward::of((p.source.back() - '0') < 3 ? static_cast<double>(c.ids[0] % 3) : 0.0);
     });

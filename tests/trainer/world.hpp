@@ -27,7 +27,7 @@ class Questions final : public PromptSource {
 };
 
 /// A whole trainer around a tiny model that is rewarded for ids below 100: about a third of them at first.
-struct World {
+struct TrainingFixture {
   std::unique_ptr<CausalLm> model = tiny_model(7, 0.15), reference = tiny_model(7, 0.15);
   ByteTokenizer tokenizer;
   Questions source;
@@ -41,7 +41,7 @@ struct World {
   Sampler* used_sampler = &sampler;
   std::unique_ptr<ReferenceSync> sync;
 
-  explicit World(ObjectiveOptions o = {}) : objective(std::make_unique<Grpo>(o)) {
+  explicit TrainingFixture(ObjectiveOptions o = {}) : objective(std::make_unique<Grpo>(o)) {
     model->require_grad();
     optimizer = std::make_unique<AdamW>(model->parameters(), AdamWOptions());
     set_reward([](const Prompt&, const Completion& c) {
@@ -63,7 +63,7 @@ struct World {
                    std::move(rollout));
   }
   /// Weights, optimizer and counters of another world, as after a restart.
-  void continue_from(const World& other) {
+  void continue_from(const TrainingFixture& other) {
     copy(other.model->parameters(), model->parameters());
     copy(other.reference->parameters(), reference->parameters());
     optimizer->restore(other.optimizer->state(), other.optimizer->steps());

@@ -1,0 +1,16 @@
+/// Options of a run on several ranks ([dist]). What each means is said in the field list (fields_dist.cpp).
+#pragma once
+
+#include <cstdint>
+
+namespace grpo {
+
+/// Names and defaults are those of transformers' TrainingArguments and of accelerate.
+struct DistOptions {
+  std::int64_t num_processes = 1;        ///< as many as were started
+  std::int64_t ddp_timeout = 1800;       ///< seconds
+  std::int64_t ddp_bucket_cap_mb = 25;   ///< MiB
+  bool operator==(const DistOptions&) const = default;
+};
+
+}  // namespace grpo

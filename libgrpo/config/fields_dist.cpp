@@ -1,0 +1,17 @@
+#include "libgrpo/config/field_builders.hpp"
+
+namespace grpo {
+
+using namespace field_list;
+
+std::vector<Field> dist_fields(DistOptions& o) {
+  return {
+      {"dist", "num_processes", &o.num_processes, "ranks",
+       "ranks that train together: how many were started (srun, torchrun, mpirun) decides, whatever a recipe says", count(1)},
+      {"dist", "ddp_timeout", &o.ddp_timeout, "seconds", "a rank that keeps the others waiting for longer ends the run", count(1)},
+      {"dist", "ddp_bucket_cap_mb", &o.ddp_bucket_cap_mb, "MiB",
+       "gradients are summed over the ranks so many at a time, while the backward pass still runs", count(1)},
+  };
+}
+
+}  // namespace grpo

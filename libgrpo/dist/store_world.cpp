@@ -1,0 +1,157 @@
+#ifndef USE_C10D_GLOO
+#define USE_C10D_GLOO  // as libtorch was built; its headers ask for it
+#endif
+#include "libgrpo/dist/store_world.hpp"
+
+#include "libgrpo/base/check.hpp"
+#include "libgrpo/base/error.hpp"
+#include "libgrpo/dist/watch.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <thread>
+
+namespace grpo {
+namespace {
+
+using Group = c10d::ProcessGroupGloo;
+using WorkPtr = c10::intrusive_ptr<c10d::Work>;
+
+/// Waits for a collective, and for news that it will never end.
+class Underway final : public Pending {
+ public:
+  Underway(WorkPtr work, Watch& watch) : work_(std::move(work)), watch_(watch) {}
+  void wait() override {
+    for (int looks = 0; !work_->isCompleted(); ++looks) {
+      if (looks < 100) {
+        std::this_thread::yield();
+        continue;
+      }
+      if (const auto why = watch_.verdict()) throw Error(ErrorKind::backend, *why);
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    try {
+      work_->wait();
+    } catch (const std::exception& error) {
+      watch_.blame(error.what());
+    }
+  }
+
+ private:
+  WorkPtr work_;
+  Watch& watch_;
+};
+
+std::shared_ptr<gloo::transport::Device> device(const std::string& interface) {
+  if (!interface.empty()) return Group::createDeviceForHostname(interface);
+  const char* name = std::getenv("GLOO_SOCKET_IFNAME");
+  return name != nullptr && *name != '\0' ? Group::createDeviceForInterface(name) : Group::createDefaultDevice();
+}
+
+class StoreWorld final : public World {
+ public:
+  StoreWorld(c10::intrusive_ptr<c10d::Store> store, int rank, int size, const WorldOptions& options, const std::string& interface,
+             const std::string& holder)
+      : rank_(rank), size_(size), watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store->clone()), rank, size, holder, options) {
+    auto gloo = Group::Options::create(options.timeout);
+    gloo->devices.push_back(device(interface));
+    try {
+      group_ = c10::make_intrusive<Group>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, size, gloo);
+    } catch (const std::exception& error) {
+      watch_.blame(error.what());
+    }
+  }
+  /// Where a rank is lost, collectives may never end, and the group's destructor would wait for them.
+  ~StoreWorld() override {
+    watch_.leave();
+    if (watch_.verdict()) static_cast<void>(group_.release());
+  }
+  StoreWorld(const StoreWorld&) = delete;
+  StoreWorld& operator=(const StoreWorld&) = delete;
+
+  [[nodiscard]] int rank() const override { return rank_; }
+  [[nodiscard]] int size() const override { return size_; }
+
+  std::unique_ptr<Pending> start_sum(at::Tensor values) override {
+    std::vector<at::Tensor> tensors{std::move(values)};
+    return start([&] { return group_->allreduce(tensors, {}); });
+  }
+  /// The lengths first, then all as long as the longest.
+  [[nodiscard]] std::vector<std::string> gather_bytes(const std::string& mine) override {
+    const auto lengths = at::empty({size_}, at::kLong);
+    gather(lengths, at::full({1}, static_cast<std::int64_t>(mine.size()), at::kLong));
+    const auto longest = std::max<std::int64_t>(lengths.max().item<std::int64_t>(), 1);
+    const auto padded = at::zeros({longest}, at::kByte), all = at::empty({size_ * longest}, at::kByte);
+    std::memcpy(padded.data_ptr(), mine.data(), mine.size());
+    gather(all, padded);
+    std::vector<std::string> found;
+    for (int r = 0; r < size_; ++r)
+      found.emplace_back(static_cast<const char*>(all.const_data_ptr()) + r * longest, static_cast<std::size_t>(lengths[r].item<std::int64_t>()));
+    return found;
+  }
+
+  void enter_phase(const std::string& name) override { watch_.enter_phase(name); }
+  void give_up(const std::string& why) override { watch_.report(why); }
+
+ private:
+  std::unique_ptr<Pending> start(const std::function<WorkPtr()>& collective) {
+    if (const auto why = watch_.verdict()) throw Error(ErrorKind::backend, *why);
+    watch_.count_collective();
+    return std::make_unique<Underway>(collective(), watch_);
+  }
+
+  /// whole = every rank's share, in the order of ranks
+  void gather(at::Tensor whole, at::Tensor share) {
+    start([&] { return group_->_allgather_base(whole, share, {}); })->wait();
+  }
+
+  int rank_, size_;
+  Watch watch_;
+  c10::intrusive_ptr<Group> group_;
+};
+
+bool is_loopback(const std::string& address) {
+  return address == "localhost" || address.rfind("127.", 0) == 0 || address == "::1";
+}
+
+c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, const WorldOptions& options) {
+  c10d::TCPStoreOptions tcp;
+  tcp.port = static_cast<std::uint16_t>(launch.port);
+  tcp.isServer = launch.rank == 0 && launch.agent_prefix.empty();
+  tcp.waitWorkers = false;
+  tcp.timeout = options.timeout;
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(launch.address, tcp);
+    if (launch.agent_prefix.empty()) return store;
+    return c10::make_intrusive<c10d::PrefixStore>(launch.agent_prefix, store);
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::backend,
+                tcp.isServer ? fmt::format("rank 0 cannot listen at {}:{} (MASTER_ADDR, MASTER_PORT); is the port taken? {}", launch.address,
+                                           launch.port, error.what())
+                             : fmt::format("rank {} cannot reach {}:{} (MASTER_ADDR, MASTER_PORT), where the ranks meet: {}", launch.rank,
+                                           launch.address, launch.port, error.what()));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<World> make_store_world(c10::intrusive_ptr<c10d::Store> store, int rank, int size, const WorldOptions& options,
+                                        const std::string& interface, const std::string& holder) {
+  return std::make_unique<StoreWorld>(std::move(store), rank, size, options, interface, holder);
+}
+
+std::unique_ptr<World> make_world(const Launch& launch, const WorldOptions& options) {
+  if (launch.size == 1) return make_solo_world();
+  const std::string holder = launch.agent_prefix.empty() ? "rank 0" : fmt::format("torchrun's agent at {}:{}", launch.address, launch.port);
+  return make_store_world(meeting_point(launch, options), launch.rank, launch.size, options,
+                          is_loopback(launch.address) ? "127.0.0.1" : std::string(), holder);
+}
+
+}  // namespace grpo
