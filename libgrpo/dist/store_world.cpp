@@ -13,10 +13,14 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 namespace grpo {
 namespace {
@@ -121,12 +125,29 @@ bool is_loopback(const std::string& address) {
   return address == "localhost" || address.rfind("127.", 0) == 0 || address == "::1";
 }
 
+/// A socket that only this machine reaches; c10d by itself listens on all interfaces. -1 if the port cannot be had.
+int loopback_socket(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && listen(fd, SOMAXCONN) == 0)
+    return fd;
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
 c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, const WorldOptions& options) {
   c10d::TCPStoreOptions tcp;
   tcp.port = static_cast<std::uint16_t>(launch.port);
   tcp.isServer = launch.rank == 0 && launch.agent_prefix.empty();
   tcp.waitWorkers = false;
   tcp.timeout = options.timeout;
+  if (tcp.isServer && is_loopback(launch.address) && launch.address != "::1")
+    if (const int fd = loopback_socket(launch.port); fd >= 0) tcp.masterListenFd = fd;  // else c10d says what is wrong
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(launch.address, tcp);
     if (launch.agent_prefix.empty()) return store;
