@@ -17,7 +17,7 @@ constexpr int kDeepest = 32;
 
 /// A value fit for a message.
 std::string show(const Json& value) {
-  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = to_text(value);
   return text.size() <= 60 ? text : text.substr(0, 57) + "...";
 }
 

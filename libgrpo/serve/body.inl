@@ -15,6 +15,12 @@
 
 namespace grpo::serve {
 
+/// JSON as one line, whatever bytes its texts hold: what is no UTF-8 becomes the replacement character.
+template <class Json>
+std::string to_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 class Body {
  public:
   /// throws: ApiError 400 unless `object` is one. It must outlive the Body. `prefix` goes before names in messages.

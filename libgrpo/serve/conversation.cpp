@@ -35,7 +35,7 @@ Prompt render_conversation(Body& body, const Model& model, const Json& messages,
   }
   try {
     Prompt prompt;
-    prompt.text = model.chat->render_json(messages.dump(-1, ' ', false, Json::error_handler_t::replace),
+    prompt.text = model.chat->render_json(to_text(messages),
                                           {true, model.bos_token, model.eos_token, extra.dump(), model.now});
     prompt.ids = model.tokenizer->encode(prompt.text);
     return prompt;

@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 HttpReply reply_json(const Json& json) {
   HttpReply reply;
-  reply.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  reply.body = to_text(json);
   return reply;
 }
 

@@ -18,7 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::int64_t;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 /// What a client asked to see, besides the text.
 struct Wanted {
@@ -162,7 +161,7 @@ class EventStream {
       Json json = envelope(wanted_, model_, *job_);
       json["choices"] = Json::array();
       json["usage"] = usage_of(*job_, tokens_);
-      out += "data: " + dump(json) + "\n\n";
+      out += "data: " + to_text(json) + "\n\n";
     }
     return out + "data: [DONE]\n\n";
   }
@@ -181,7 +180,7 @@ class EventStream {
     if (wanted_.token_ids) choice["token_ids"] = std::move(ids);
     Json json = envelope(wanted_, model_, *job_);
     json["choices"] = Json::array({std::move(choice)});
-    return "data: " + dump(json) + "\n\n";
+    return "data: " + to_text(json) + "\n\n";
   }
   std::string token_event(const DrawnToken& token) {
     ++tokens_;
@@ -253,7 +252,7 @@ HttpReply answer(EngineLoop& engine, const Model& model, ServeMetrics& metrics, 
     tokens += static_cast<int64_t>(choices[i].ids.size());
   }
   json["usage"] = usage_of(*job, tokens);
-  reply.body = dump(json);
+  reply.body = to_text(json);
   return reply;
 }
 
@@ -263,7 +262,7 @@ HttpReply Service::models(const HttpRequest& /*request*/) const {
   const Json model = {{"id", model_.name}, {"object", "model"}, {"created", created_}, {"owned_by", "libgrpo"},
                       {"root", model_.name}, {"parent", nullptr}, {"max_model_len", engine_.config().context_length}};
   HttpReply reply;
-  reply.body = dump({{"object", "list"}, {"data", Json::array({model})}});
+  reply.body = to_text(Json{{"object", "list"}, {"data", Json::array({model})}});
   return reply;
 }
 

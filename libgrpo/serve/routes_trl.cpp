@@ -24,15 +24,6 @@ Json merged(const Json& body) {
   return all;
 }
 
-void read_common(Body& body, const ModelConfig& config, GenerationRequest& request, bool& log_probs) {
-  read_sampling(body, config, request);
-  const auto top = body.integer("logprobs", 0, 20);
-  log_probs = top.has_value();
-  request.options.top_log_probs = top.value_or(0);
-  body.refuse({"images", "structured_outputs_regex", "guided_decoding_regex", "frequency_penalty", "presence_penalty"});
-  body.refuse({"repetition_penalty"}, 1.0);
-}
-
 /// The token drawn first, then the likeliest others.
 void add_log_probs(Json& values, Json& ids, const Choice& choice) {
   Json of_values = Json::array(), of_ids = Json::array();
@@ -72,38 +63,41 @@ HttpReply trl_answer(EngineLoop& engine, const Tokenizer& tokenizer, GenerationR
   return reply;
 }
 
+/// One request, whose prompts `read_prompts` takes out of `field`.
+HttpReply answer(EngineLoop& engine, const Tokenizer& tokenizer, const HttpRequest& http, const std::string& field,
+                 const std::function<std::vector<Prompt>(Body&)>& read_prompts) {
+  const Json json = merged(parse_body(http.body));
+  Body body(json);
+  GenerationRequest request;
+  request.client = http.client;
+  read_sampling(body, engine.config(), request);
+  const auto top = body.integer("logprobs", 0, 20);
+  request.options.top_log_probs = top.value_or(0);
+  body.refuse({"images", "structured_outputs_regex", "guided_decoding_regex", "frequency_penalty", "presence_penalty"});
+  body.refuse({"repetition_penalty"}, 1.0);
+  request.prompts = read_prompts(body);
+  read_prompt_ids(body, request.prompts);
+  fit_lengths(body, field, "max_tokens", 16, engine.config(), request);
+  body.finish();
+  return trl_answer(engine, tokenizer, std::move(request), top.has_value(), http.gone);
+}
+
 }  // namespace
 
 HttpReply Service::trl_generate(const HttpRequest& http) const {
-  const Json json = merged(parse_body(http.body));
-  Body body(json);
-  GenerationRequest request;
-  request.client = http.client;
-  bool log_probs = false;
-  read_common(body, engine_.config(), request, log_probs);
-  request.prompts = read_prompts(body, "prompts", *model_.tokenizer);
-  read_prompt_ids(body, request.prompts);
-  fit_lengths(body, "prompts", "max_tokens", 16, engine_.config(), request);
-  body.finish();
-  return trl_answer(engine_, *model_.tokenizer, std::move(request), log_probs, http.gone);
+  return answer(engine_, *model_.tokenizer, http, "prompts", [&](Body& body) { return read_prompts(body, "prompts", *model_.tokenizer); });
 }
 
 HttpReply Service::trl_chat(const HttpRequest& http) const {
-  const Json json = merged(parse_body(http.body));
-  Body body(json);
-  GenerationRequest request;
-  request.client = http.client;
-  bool log_probs = false;
-  read_common(body, engine_.config(), request, log_probs);
-  const Json* conversations = body.find("messages");
-  if (!conversations || !conversations->is_array() || conversations->empty()) body.fail("messages", "must be a list of conversations");
-  const Json extra = read_template_variables(body);
-  for (const Json& one : *conversations) request.prompts.push_back(render_conversation(body, model_, one, extra));
-  read_prompt_ids(body, request.prompts);
-  fit_lengths(body, "messages", "max_tokens", 16, engine_.config(), request);
-  body.ignore({"chat_template"});
-  body.finish();
-  return trl_answer(engine_, *model_.tokenizer, std::move(request), log_probs, http.gone);
+  return answer(engine_, *model_.tokenizer, http, "messages", [&](Body& body) {
+    const Json* conversations = body.find("messages");
+    if (!conversations || !conversations->is_array() || conversations->empty()) body.fail("messages", "must be a list of conversations");
+    const Json extra = read_template_variables(body);
+    std::vector<Prompt> prompts;
+    for (const Json& one : *conversations) prompts.push_back(render_conversation(body, model_, one, extra));
+    body.ignore({"chat_template"});
+    return prompts;
+  });
 }
 
 HttpReply Service::not_offered(const HttpRequest& request) const {

@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/serve/api_error.hpp"
+#include "libgrpo/serve/body.inl"
 
 #include <chrono>
 #include <fmt/format.h>
@@ -31,7 +32,7 @@ HttpReply error_reply(int status, const std::string& message, const std::string&
   error["code"] = status;
   HttpReply reply;
   reply.status = status;
-  reply.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  reply.body = to_text(body);
   if (status == 429 || status == 503) reply.headers.emplace("Retry-After", status == 429 ? "1" : "10");
   return reply;
 }
