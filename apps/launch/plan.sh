@@ -196,7 +196,7 @@ plan_server() {  # sets server_command and generation, and tells the trainer whe
       words=("$(program trl)" vllm-serve --model "$served" --host "$bind" --port "$VLLM_PORT" --dtype float16
         --tensor_parallel_size "$VLLM_TP_SIZE" --max_model_len "$VLLM_MAX_LEN" --gpu_memory_utilization "$VLLM_MEM_UTIL")
       ;;
-    grpo_serve) words=("$bin/grpo_serve" --model_name_or_path "$served" --host "$bind" --port "$VLLM_PORT") ;;
+    grpo_serve) words=("$bin/grpo_serve" --model_name_or_path "$served" --host "$bind" --port "$VLLM_PORT" --enable_weight_updates) ;;
   esac
   if ((${#server_gpus[@]})); then variables+=("CUDA_VISIBLE_DEVICES=$(joined "${server_gpus[@]}")"); fi
   server_command=(env "${variables[@]}" "${words[@]}" "${extra[@]}")

@@ -1,13 +1,16 @@
 #include "libgrpo/assemble/assembly.hpp"
 
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/make_sampler.hpp"
 #include "libgrpo/assemble/objectives.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/checkpoint/optimizer_shards.hpp"
 #include "libgrpo/config/print.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/trainer/gathered_sampler.hpp"
 #include "libgrpo/trainer/schedule.hpp"
 
 #include <algorithm>
@@ -39,16 +42,16 @@ ModelParts load_text(const Recipe& recipe) {
   return parts;
 }
 
-void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
+void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe, World& world, const Log& log) {
   parts.policy = open_policy(place, config, recipe);
-  parts.sampler = std::make_unique<InProcessSampler>(*parts.policy, *parts.tokenizer);
+  parts.sampler = make_sampler(recipe, *parts.policy, *parts.tokenizer, world, log);
 }
 
 void load_prompts(Assembly& a, const ModelConfig& config) {
   const Recipe& recipe = a.loaded.recipe;
-  a.train_source = open_train_source(recipe);
-  const bool evaluates = recipe.metrics.eval_on_start || recipe.metrics.eval_strategy != EvalStrategy::no;
-  if (evaluates) a.eval_source = open_eval_source(recipe);
+  RunSources sources = open_sources(recipe, recipe.metrics.eval_on_start || recipe.metrics.eval_strategy != EvalStrategy::no);
+  a.train_source = std::move(sources.train);
+  a.eval_source = std::move(sources.eval);
   const PromptStyle style = prompt_style(recipe, config, *a.model.tokenizer);
   const ChatTemplate* chat = a.model.chat_template ? &*a.model.chat_template : nullptr;
   a.train_prompts = std::make_unique<PromptSet>(*a.train_source, *a.model.tokenizer, chat, style);
@@ -100,14 +103,16 @@ TrainerOptions trainer_options(const Recipe& recipe, const Plan& plan) {
   options.sampling = sampling_params(recipe);
   options.dynamic_sampling = recipe.sampling.dynamic_sampling;
   options.dynamic_sampling_max_rounds = recipe.sampling.dynamic_sampling_max_rounds;
+  options.max_reward_failures = recipe.reward.max_reward_failures;
   options.num_iterations = recipe.optimizer.num_iterations;
   options.slices = plan.updates_per_generation / options.num_iterations;
   options.noisy_passes = recipe.policy.use_peft && recipe.policy.lora_dropout > 0.0;
   options.correct_sampler = recipe.objective.vllm_importance_sampling_correction;
+  options.refresh_interval = recipe.server.uses_server() ? recipe.server.vllm_sync_interval_steps : 1;
   options.max_grad_norm = recipe.optimizer.max_grad_norm;
   options.token_budget = plan.token_budget;
+  options.scoring_budget = plan.scoring_budget;
   options.max_bad_steps = recipe.optimizer.max_bad_steps;
-  options.bucket_bytes = recipe.dist.ddp_bucket_cap_mb << 20;
   const std::int64_t warmup = plan_warmup(recipe, plan);
   options.learning_rate = [o = recipe.optimizer, warmup, total = plan.total_steps](std::int64_t step) {
     return o.learning_rate * schedule_factor(o.lr_scheduler_type, step, warmup, total);
@@ -135,6 +140,16 @@ std::optional<Rollout> load_rollout(const Assembly& a) {
   return rollout;
 }
 
+/// The sampler that a signal stops, with the groups that the checkpoint's step had finished.
+void load_finished(Assembly& a) {
+  a.stoppable = std::make_unique<StoppableSampler>(*a.model.sampler, a.world, *a.model.tokenizer);
+  const auto path = a.resumed_from ? finished_file(*a.resumed_from) : std::nullopt;
+  if (!path) return;
+  const ModelConfig& config = a.model.policy->config();
+  std::ifstream file(*path, std::ios::binary);
+  for_each_line(file, path->string(), [&](std::string_view line, std::size_t) { a.stoppable->keep(line, config.vocab_size, config.context_length); });
+}
+
 /// How the reference follows the policy; nothing if it does not.
 std::optional<ReferenceSchedule> reference_schedule(const ReferenceOptions& o) {
   if (o.sync_ref_model) return ReferenceSchedule{o.ref_model_mixup_alpha, o.ref_model_sync_steps, 0};
@@ -145,32 +160,61 @@ std::optional<ReferenceSchedule> reference_schedule(const ReferenceOptions& o) {
 void load_reference_into(Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
   if (recipe.policy.use_peft && !recipe.reference.reference_model_name_or_path) {
-    a.adapters_off = std::make_unique<AdaptersOff>(*a.model.policy);
+    a.reference = std::make_unique<AdaptersOff>(*a.model.policy);
     return;
   }
-  a.reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
   const auto schedule = reference_schedule(recipe.reference);
-  if (!schedule) return;
-  a.reference->freeze(recipe.policy.freeze);
-  a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.reference->parameters(), *schedule);
-  if (a.resumed_from) restore_parameters(*a.reference, load_reference(*a.resumed_from));
+  if (!schedule) {
+    a.reference = open_reference(reference_place(recipe), recipe.policy.torch_dtype);
+    return;
+  }
+  a.moving_reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
+  a.moving_reference->freeze(recipe.policy.freeze);
+  a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.moving_reference->parameters(), *schedule);
+  if (a.resumed_from) restore_parameters(*a.moving_reference, load_reference(*a.resumed_from));
 }
+
+/// From here on this rank has its share of the weights alone.
+void divide_weights(Assembly& a) {
+  a.shards = std::make_shared<ShardedWeights>(a.world, *a.model.policy);
+  a.model.sampler = std::make_unique<GatheredSampler>(*a.shards, *a.model.tokenizer);
+  a.model.policy = a.shards->model(a.shards);
+  a.gradients = std::make_unique<GradientSum>(a.world, *a.shards);
+}
+
+using StateNames = std::vector<std::pair<std::string, std::int64_t>>;
 
 void build_training(Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
   const OptimizerOptions& o = recipe.optimizer;
+  if (a.world.size() > 1 && recipe.dist.zero_stage == 3) divide_weights(a);
   a.model.policy->require_grad();
-  a.optimizer = std::make_unique<AdamW>(a.model.policy->parameters(),
-                                        AdamWOptions{o.adam_beta1, o.adam_beta2, o.adam_epsilon, o.weight_decay});
+  const auto parameters = a.model.policy->parameters();
+  if (a.world.size() > 1 && !a.gradients)
+    a.gradients = std::make_unique<GradientSum>(a.world, parameters, recipe.dist.ddp_bucket_cap_mb << 20, recipe.dist.zero_stage);
+  a.optimizer = std::make_unique<AdamW>(a.gradients ? a.gradients->own() : parameters,
+                                        AdamWOptions{o.adam_beta1, o.adam_beta2, o.adam_epsilon, o.weight_decay,
+                                                     o.optim_moments_dtype == MomentsDtype::bfloat16 ? at::kBFloat16 : at::kFloat});
   if (a.objective->needs_reference()) load_reference_into(a);
   if (a.resumed_from) {
-    a.optimizer->restore(load_optimizer_state(*a.resumed_from), a.resumed.optimizer_steps);
+    a.optimizer->restore(load_optimizer_state(*a.resumed_from, a.resumed.optimizer_steps > 0 ? a.optimizer->wants() : StateNames()), a.resumed.optimizer_steps);
     a.objective->restore(a.resumed.objective_state);
   }
-  const Scorer* reference = a.adapters_off ? static_cast<const Scorer*>(a.adapters_off.get()) : a.reference.get();
-  const TrainerParts parts{*a.train_prompts, *a.order,  *a.model.sampler, a.reward,     *a.objective,
-                           *a.model.policy,  reference, *a.optimizer,     a.reference_sync.get(), &a.world};
-  a.trainer = std::make_unique<Trainer>(parts, trainer_options(recipe, a.plan), trainer_state(a.resumed), load_rollout(a));
+  const Scorer* reference = a.moving_reference ? a.moving_reference.get() : a.reference.get();
+  load_finished(a);
+  TrainerParts parts{*a.train_prompts, *a.order,  *a.stoppable, a.reward,     *a.objective,
+                     *a.model.policy,  reference, *a.optimizer, a.reference_sync.get(), &a.world};
+  parts.gradients = a.gradients.get();
+  const TrainerOptions options = trainer_options(recipe, a.plan);
+  if (recipe.server.async_generation) {
+    a.ahead = std::make_unique<BatchesAhead>(
+        *a.train_prompts, *a.order, *a.stoppable, a.reward,
+        RolloutOptions{a.order->batch_size(), options.seed, options.sampling, options.dynamic_sampling, options.dynamic_sampling_max_rounds,
+                       options.max_reward_failures},
+        AheadOptions{recipe.server.max_staleness_steps, a.plan.updates_per_generation, options.total_steps});
+    parts.ahead = &a.ahead->batches();
+  }
+  a.trainer = std::make_unique<Trainer>(parts, options, trainer_state(a.resumed), load_rollout(a));
 }
 
 /// The sum of all weights, to the last bit.
@@ -181,10 +225,10 @@ std::string weight_digest(const Policy& policy) {
 }
 
 /// Ranks that start from different things would train apart without a word: a disk that they do not share, say.
-void check_agreement(const Assembly& a) {
+void check_agreement(const Assembly& a, const std::string& weights) {
   if (a.world.size() == 1) return;
   std::vector<std::string> lines{"resumed step = " + std::to_string(a.resumed.step), "prompts = " + std::to_string(a.train_prompts->size()),
-                                 "sum of weights = " + weight_digest(*a.model.policy)};
+                                 "sum of weights = " + weights};
   std::istringstream recipe(to_toml(a.loaded, false));
   for (std::string line; std::getline(recipe, line);) lines.push_back(line);
   const auto ranks = a.world.gather_bytes(fmt::format("{}", fmt::join(lines, "\n")));
@@ -201,6 +245,11 @@ void check_agreement(const Assembly& a) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Policy> whole_policy(const Assembly& a) {
+  if (a.shards) return a.shards->whole();
+  return {std::shared_ptr<const Policy>(), a.model.policy.get()};
+}
 
 std::string chosen_template(const Assembly& a) {
   return a.loaded.recipe.data.chat_template && a.model.chat_template ? a.model.chat_template->source() : std::string();
@@ -233,8 +282,10 @@ RewardTable reward_columns(const Recipe& recipe) {
 }
 
 RewardSettings reward_settings(const Recipe& recipe) {
-  const auto& args = recipe.reward.reward_args;
-  return {recipe.sampling.max_completion_length, recipe.reward.soft_punish_cache, args ? args->json : "{}"};
+  const RewardOptions& o = recipe.reward;
+  const auto json = [](const std::optional<JsonTable>& table) { return table.value_or(JsonTable()).json; };
+  return {recipe.sampling.max_completion_length, o.soft_punish_cache, json(o.reward_args), json(o.reward_command), json(o.reward_url),
+          json(o.reward_library), o.reward_workers, o.reward_timeout, o.reward_retries};
 }
 
 SamplingParams sampling_params(const Recipe& recipe) {
@@ -268,6 +319,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
 
   // Cheap checks first: a typing error in a dataset's name must not cost the loading of a model.
   a->reward = RewardSet(recipe.reward.reward_funcs, recipe.reward.reward_weights, reward_settings(recipe));
+  for (const std::string& note : a->reward.notes()) log.warning(note);
   a->resumed_from = choose_checkpoint(recipe, log);
   if (a->resumed_from) {
     const OptimizerOptions& o = recipe.optimizer;
@@ -281,16 +333,18 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
     log.info(fmt::format("{} prompts are longer than allowed and left out: {}{}", left_out.size(),
                          fmt::join(left_out.begin(), left_out.begin() + std::min<std::ptrdiff_t>(10, std::ssize(left_out)), ", "),
                          left_out.size() > 10 ? ", ..." : ""));
-  a->plan = make_plan(recipe, config, count_trainable(place, config, recipe), static_cast<std::int64_t>(a->train_prompts->size()),
+  a->plan = make_plan(recipe, config, count_trainable(place, config, recipe), stored_reference_bytes(recipe),
+                      static_cast<std::int64_t>(a->train_prompts->size()),
                       static_cast<std::int64_t>(a->eval_prompts.size()));
   a->plan.first_step = a->resumed.step;
   a->objective = make_objective(recipe, objective_context(recipe, config.vocab_size, plan_warmup(recipe, a->plan)));
   a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_generation),
                                            static_cast<std::uint64_t>(recipe.run.seed), recipe.data.shuffle_dataset);
   check_prompts(*a);
-  load_policy(a->model, place, config, recipe);
+  load_policy(a->model, place, config, recipe, world, log);
+  const std::string weights = world.size() > 1 ? weight_digest(*a->model.policy) : std::string();
   build_training(*a);
-  check_agreement(*a);
+  check_agreement(*a, weights);
   return a;
 }
 

@@ -1,6 +1,7 @@
 /// Resolved recipe -> owned parts. Each choice is one line of one table here; nothing registers itself.
 #pragma once
 
+#include "libgrpo/assemble/batches_ahead.hpp"
 #include "libgrpo/assemble/open_model.hpp"
 #include "libgrpo/assemble/plan.hpp"
 #include "libgrpo/base/log.hpp"
@@ -8,7 +9,8 @@
 #include "libgrpo/config/load.hpp"
 #include "libgrpo/dist/world.hpp"
 #include "libgrpo/policy/causal_lm.hpp"
-#include "libgrpo/sampler/in_process_sampler.hpp"
+#include "libgrpo/sampler/sampler.hpp"
+#include "libgrpo/trainer/preemption.hpp"
 #include "libgrpo/trainer/trainer.hpp"
 
 #include <filesystem>
@@ -39,12 +41,16 @@ struct Assembly {
   std::vector<Prompt> eval_prompts;
   Plan plan;
   std::unique_ptr<PromptOrder> order;
-  std::unique_ptr<CausalLm> reference;    ///< null: the policy with its adapters off, or none is needed
-  std::unique_ptr<AdaptersOff> adapters_off;
-  std::unique_ptr<ReferenceSync> reference_sync;  ///< null: the reference stays as it is
+  std::unique_ptr<Scorer> reference;          ///< null: none is needed, or it moves
+  std::unique_ptr<CausalLm> moving_reference;  ///< null: none is needed, or it stays as it is
+  std::unique_ptr<ReferenceSync> reference_sync;  ///< of moving_reference
   RewardSet reward;
   std::unique_ptr<Objective> objective;
-  std::unique_ptr<AdamW> optimizer;
+  std::shared_ptr<ShardedWeights> shards;  ///< null: every rank has all weights
+  std::unique_ptr<GradientSum> gradients;  ///< null: there is one rank
+  std::unique_ptr<AdamW> optimizer;        ///< of this rank's share of the parameters
+  std::unique_ptr<StoppableSampler> stoppable;  ///< model.sampler, for the trainer
+  std::unique_ptr<BatchesAhead> ahead;  ///< null: each batch is made in its turn
   std::unique_ptr<Trainer> trainer;
 };
 
@@ -52,6 +58,9 @@ struct Assembly {
 /// `world` must outlive it. All ranks of it assemble the same: options, checkpoint, prompts and weights are compared.
 /// throws: Error of any kind; nothing is written
 std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& world);
+
+/// The policy with all its weights, gathered where ranks have shares of them: all ranks call it together.
+std::shared_ptr<const Policy> whole_policy(const Assembly& assembly);
 
 /// The chat template of the recipe's option chat_template, which saved models carry; empty if it names none.
 std::string chosen_template(const Assembly& assembly);

@@ -33,7 +33,7 @@ std::unique_ptr<PromptSource> open_source(const DatasetPlace& place, const Datas
   return open_dataset(place, view);
 }
 
-std::unique_ptr<PromptSource> open_mixture(const DataOptions& data, TaskSplit split) {
+MixtureSides open_mixture(const DataOptions& data) {
   const DatasetMixture& mixture = *data.dataset_mixture;
   std::vector<MixturePart> parts;
   for (const MixtureEntry& entry : mixture.datasets) {
@@ -44,30 +44,48 @@ std::unique_ptr<PromptSource> open_mixture(const DataOptions& data, TaskSplit sp
     parts.push_back({open_source(place, view, TaskSplit::train), entry.weight});
   }
   return make_mixture(std::move(parts), {static_cast<std::uint64_t>(mixture.seed), mixture.sampling, mixture.stopping_strategy,
-                                         mixture.test_split_size.value_or(0.0), split});
+                                         mixture.test_split_size.value_or(0.0)});
 }
 
-}  // namespace
-
-std::unique_ptr<PromptSource> open_train_source(const Recipe& recipe) {
-  const DataOptions& data = recipe.data;
-  if (data.dataset_name)
-    return open_source({*data.dataset_name, data.dataset_config.value_or(""), data.dataset_train_split, data.dataset_revision},
-                       {data.dataset_prompt_column, data.dataset_solution_column, {}, data.filter.value_or("")}, TaskSplit::train);
-  if (!data.dataset_mixture) throw Error(ErrorKind::recipe, "dataset_name or dataset_mixture is required");
-  return open_mixture(data, TaskSplit::train);
-}
-
-std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe) {
-  const DataOptions& data = recipe.data;
+/// The evaluation rows where no mixture is needed for them; null if it is, or there are none.
+std::unique_ptr<PromptSource> open_eval_dataset(const DataOptions& data) {
   if (data.eval_dataset_name)
     return open_source({*data.eval_dataset_name, data.eval_dataset_config.value_or(""), data.eval_dataset_split},
                        {data.eval_dataset_prompt_column.value_or(data.dataset_prompt_column),
                         data.eval_dataset_solution_column.value_or(data.dataset_solution_column)},
                        TaskSplit::held_out);
-  if (data.dataset_mixture && data.dataset_mixture->test_split_size) return open_mixture(data, TaskSplit::held_out);
-  if (data.dataset_name) return open_task(*data.dataset_name, data.dataset_config.value_or(""), TaskSplit::held_out);
-  return nullptr;
+  return data.dataset_name ? open_task(*data.dataset_name, data.dataset_config.value_or(""), TaskSplit::held_out) : nullptr;
+}
+
+std::unique_ptr<PromptSource> open_train_dataset(const DataOptions& data) {
+  return open_source({*data.dataset_name, data.dataset_config.value_or(""), data.dataset_train_split, data.dataset_revision},
+                     {data.dataset_prompt_column, data.dataset_solution_column, {}, data.filter.value_or("")}, TaskSplit::train);
+}
+
+}  // namespace
+
+RunSources open_sources(const Recipe& recipe, bool evaluates) {
+  const DataOptions& data = recipe.data;
+  if (!data.dataset_name && !data.dataset_mixture) throw Error(ErrorKind::recipe, "dataset_name or dataset_mixture is required");
+  RunSources sources;
+  if (evaluates) sources.eval = open_eval_dataset(data);
+  if (data.dataset_name) {
+    sources.train = open_train_dataset(data);
+    return sources;
+  }
+  MixtureSides sides = open_mixture(data);
+  sources.train = std::move(sides.train);
+  if (evaluates && !sources.eval) sources.eval = std::move(sides.held_out);
+  return sources;
+}
+
+std::unique_ptr<PromptSource> open_train_source(const Recipe& recipe) { return open_sources(recipe, false).train; }
+
+std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe) {
+  const DataOptions& data = recipe.data;
+  if (auto source = open_eval_dataset(data)) return source;
+  const bool holds_out = !data.eval_dataset_name && data.dataset_mixture && data.dataset_mixture->test_split_size;
+  return holds_out ? open_mixture(data).held_out : nullptr;
 }
 
 std::optional<ChatTemplate> open_chat_template(const Recipe& recipe) {

@@ -10,10 +10,20 @@
 
 namespace grpo {
 
-/// The training rows: dataset_name, or the mixture. throws: Error{recipe}, Error{data}
+/// What a run reads. Both sides of a mixture come out of the same open files.
+struct RunSources {
+  std::unique_ptr<PromptSource> train;
+  std::unique_ptr<PromptSource> eval;  ///< null: nothing to evaluate on, or not asked for
+};
+
+/// Training rows, and evaluation rows if the run evaluates. throws: Error{recipe}, Error{data}
+RunSources open_sources(const Recipe& recipe, bool evaluates);
+
+/// The training rows alone: dataset_name, or the mixture. throws: Error{recipe}, Error{data}
 std::unique_ptr<PromptSource> open_train_source(const Recipe& recipe);
 
-/// The evaluation rows: eval_dataset_name; for sums without one, the held-out sums; otherwise none (null).
+/// The evaluation rows alone: eval_dataset_name; of a mixture what it holds out; of a built-in task its held-out questions; otherwise none
+/// (null).
 std::unique_ptr<PromptSource> open_eval_source(const Recipe& recipe);
 
 /// The template of chat_template: a path, the text itself, "none" (nothing), or unset: the model's own, nothing if it has none.

@@ -2,242 +2,233 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/assemble/data.hpp"
-#include "libgrpo/assemble/open_model.hpp"
+#include "libgrpo/assemble/eval_ask.hpp"
+#include "libgrpo/assemble/eval_tasks.hpp"
+#include "libgrpo/assemble/model_origin.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/clock.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/base/files.hpp"
+#include "libgrpo/eval/random_guess.hpp"
+#include "libgrpo/eval/report.hpp"
 #include "libgrpo/metrics/progress.hpp"
-#include "libgrpo/objective/advantages.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
-#include "libgrpo/trainer/evaluate.hpp"
-#include "libgrpo/trainer/group_metrics.hpp"
 
 #include <fmt/format.h>
-#include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace grpo {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kRowsAtOnce = 256;  ///< completions between two looks at the progress
-
-/// The k of pass@k, checked.
-std::vector<std::int64_t> whole_k(const EvalOptions& options, double temperature) {
-  std::vector<std::int64_t> all;
-  for (const double k : options.k) {
-    if (k < 1.0 || k > static_cast<double>(options.n) || k != std::floor(k))
-      throw Error(ErrorKind::recipe,
-                  fmt::format("command line: --k={}: must be a whole number from 1 to n, which is {}", k, options.n));
-    all.push_back(static_cast<std::int64_t>(k));
-  }
-  if (options.n > 1 && temperature == 0.0)
-    throw Error(ErrorKind::recipe,
-                fmt::format("command line: --n={}: greedy completions are all the same; give a --temperature "
-                            "above 0, or --n 1",
-                            options.n));
-  if (all.empty()) all = options.n > 1 ? std::vector<std::int64_t>{1, options.n} : std::vector<std::int64_t>{1};
-  return all;
-}
-
-/// The recipe that opens what is to be evaluated, and what to call it.
-std::pair<std::unique_ptr<PromptSource>, std::string> open_rows(const LoadedRecipe& loaded) {
-  Recipe recipe = loaded.recipe;
-  DataOptions& data = recipe.data;
-  const auto named = loaded.origin.find("dataset_name");
-  if (data.dataset_name && named != loaded.origin.end() && named->second == "command line")
-    data.eval_dataset_name = data.dataset_name;
-  if (!data.eval_dataset_name) data.eval_dataset_name = data.dataset_name;
-  if (auto source = open_eval_source(recipe)) return {std::move(source), *data.eval_dataset_name};
-  return {open_train_source(recipe), "the recipe's mixture"};
-}
-
-struct Count {
-  std::int64_t counted = 0, right = 0;
+/// What one task has got so far.
+struct Standing {
+  EvalTask task;
+  std::unique_ptr<PromptSource> source;
+  RewardSet rewards;
+  EvalResult result;
+  std::vector<Prompt> prompts = {};  // as the model sees them
+  std::vector<AnsweredQuestion> ours = {};
 };
 
-/// Per prompt: completions that the first reward judged, and those it found right.
-std::vector<Count> count_right(const Evaluation& evaluation) {
-  std::vector<Count> counts;
-  std::size_t i = 0;
-  for (const Group& group : evaluation.groups) {
-    Count count;
-    for (std::size_t s = 0; s < group.completions.size(); ++s, ++i) {
-      const Reward& reward = evaluation.rewards.columns.front().rewards[i];
-      count.counted += reward.has_value() ? 1 : 0;
-      count.right += reward.has_value() && reward.value() >= 1.0 ? 1 : 0;
-    }
-    counts.push_back(count);
-  }
-  return counts;
+/// Everything that decides the answers, but the questions.
+std::string identity(const EvalTask& task, const std::string& digest) {
+  const SamplingParams p = task.sampling();
+  const RewardOptions& r = task.recipe.reward;
+  Json json = {{"benchmark", task.name},
+               {"model", digest},
+               {"n", p.num_generations},
+               {"temperature", p.temperature},
+               {"top_p", p.top_p},
+               {"top_k", p.top_k},
+               {"min_p", p.min_p},
+               {"max_completion_length", p.max_completion_length},
+               {"min_completion_length", p.min_completion_length},
+               {"stop_sequences", p.stop_sequences},
+               {"reward_funcs", r.reward_funcs},
+               {"reward_args", r.reward_args ? r.reward_args->json : "{}"}};
+  if (p.temperature > 0.0) json["seed"] = p.seed;
+  return json.dump();
 }
 
-void append(Evaluation& all, Evaluation part) {
-  if (all.rewards.columns.empty()) {
-    all = std::move(part);
-    return;
+Standing begin(EvalTask task) {
+  const RewardOptions& r = task.recipe.reward;
+  RewardSet rewards(r.reward_funcs, r.reward_weights, reward_settings(task.recipe));
+  Standing s{std::move(task), nullptr, std::move(rewards), {}};
+  s.source = s.task.open();
+  const Recipe& recipe = s.task.recipe;
+  const auto wanted = static_cast<std::size_t>(recipe.data.eval_num_prompts);
+  s.result = {s.task.name,
+              s.task.dataset,
+              wanted == 0 ? s.source->size() : std::min(wanted, s.source->size()),
+              s.task.shape,
+              s.task.temperature,
+              recipe.sampling.max_completion_length,
+              recipe.data.system_prompt.value_or(""),
+              s.rewards.names(),
+              {}};
+  return s;
+}
+
+/// One model and everything it is asked. Its weights are loaded when the first question needs them.
+class Examinee {
+ public:
+  Examinee(std::string role, std::string name, const Recipe& recipe)
+      : role_(std::move(role)), name_(std::move(name)), place_(locate_model(name_, recipe.policy.model_revision)), dtype_(recipe.policy.torch_dtype),
+        tokenizer_(load_tokenizer(place_.text)) {}
+
+  [[nodiscard]] const std::string& role() const { return role_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const ModelPlace& place() const { return place_; }
+
+  [[nodiscard]] std::vector<Prompt> prompts(const Standing& s) const {
+    Recipe recipe = s.task.recipe;
+    recipe.policy.model_name_or_path = name_;
+    const auto chat = open_chat_template(recipe);
+    const PromptSet rows(*s.source, *tokenizer_, chat ? &*chat : nullptr, prompt_style(recipe, open_config(place_, dtype_), *tokenizer_));
+    std::vector<Prompt> all;
+    for (std::size_t i = 0; i < std::min(s.result.questions, rows.size()); ++i) all.push_back(rows.prompt(i));
+    return all;
   }
-  std::move(part.groups.begin(), part.groups.end(), std::back_inserter(all.groups));
-  for (std::size_t c = 0; c < all.rewards.columns.size(); ++c) {
-    RewardColumn &to = all.rewards.columns[c], &from = part.rewards.columns[c];
-    std::move(from.rewards.begin(), from.rewards.end(), std::back_inserter(to.rewards));
-    to.seconds += from.seconds;
+
+  std::vector<AnsweredQuestion> answers(World& world, const Standing& s, const std::vector<Prompt>& prompts, const std::optional<std::string>& folder,
+                                        std::function<void(std::size_t)> progress) {
+    std::optional<JournalPlace> journal;
+    if (folder) journal = {fs::path(*folder) / (s.task.file + "." + role_), identity(s.task, model_digest(place_))};
+    const SamplingParams params = s.task.sampling();
+    const auto model = [this]() -> const CausalLm& {
+      if (!model_) model_ = open_model(place_, dtype_);
+      return *model_;
+    };
+    return ask_questions(world, {model, *tokenizer_, prompts, params, s.rewards, std::move(journal), std::move(progress)});
+  }
+
+ private:
+  std::string role_, name_;
+  ModelPlace place_;
+  TorchDtype dtype_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<CausalLm> model_;
+};
+
+/// The control, if there is one to be found.
+std::unique_ptr<Examinee> find_control(const Examinee& model, const Recipe& recipe, const EvalOptions& options, const Log& log) {
+  if (options.control_model == "none") return nullptr;
+  if (options.control_model) return std::make_unique<Examinee>("untrained", *options.control_model, recipe);
+  const auto name = untrained_model(model.place());
+  if (!name) return nullptr;
+  try {
+    return std::make_unique<Examinee>("untrained", *name, recipe);
+  } catch (const Error& error) {
+    log.warning(fmt::format("the untrained model is left out: {} (--control_model names another, or none)", error.what()));
+    return nullptr;
   }
 }
 
-/// The metrics of evaluate(), over all parts, and pass@k.
-std::map<std::string, double> all_metrics(const Evaluation& e, const std::vector<std::int64_t>& ks) {
-  std::map<std::string, double> metrics;
-  for (const auto& [name, value] : group_metrics(e.groups, e.rewards)) metrics["eval_" + name] = value;
-  double sum = 0.0, count = 0.0;
-  for (const double reward : total_rewards(e.rewards)) {
-    if (std::isnan(reward)) continue;
-    sum += reward;
-    count += 1.0;
+class Evaluator {
+ public:
+  Evaluator(World& world, const EvalOptions& options, const EvalConsole& console, std::uint64_t seed)
+      : world_(world), options_(options), console_(console), rule_{seed, static_cast<std::size_t>(options.bootstrap_samples), options.confidence} {}
+
+  [[nodiscard]] const Bootstrap& rule() const { return rule_; }
+
+  void examine(Examinee& one, Standing& s) const {
+    std::vector<Prompt> prompts = one.prompts(s);
+    const Stopwatch watch;
+    const bool shows = console_.live && !options_.json;
+    auto answers = one.answers(world_, s, prompts, options_.output, [&](std::size_t done) {
+      if (shows)
+        console_.out << fmt::format("\r\033[K{}, {}: {} of {} questions, {}", s.task.name, one.role(), done, prompts.size(), show_duration(watch.seconds()))
+                     << std::flush;
+    });
+    if (shows) console_.out << "\r\033[K" << std::flush;
+    add(s, one.role(), one.name(), answers, watch.seconds());
+    if (one.role() != "model") return;
+    s.prompts = std::move(prompts);
+    s.ours = std::move(answers);
   }
-  if (count > 0.0) metrics["eval_reward"] = sum / count;
-  const std::vector<Count> counts = count_right(e);
-  for (const std::int64_t k : ks) {
-    double passed = 0.0, prompts = 0.0;
-    for (const Count& c : counts) {
-      if (c.counted < k) continue;
-      passed += pass_at_k(c.counted, c.right, k);
-      prompts += 1.0;
-    }
-    if (prompts > 0.0) metrics[fmt::format("eval_pass@{}", k)] = passed / prompts;
+
+  /// One guess says as little as one throw of dice: 64 of each question, where only one answer is asked of the model.
+  void guess(Standing& s) const {
+    const Stopwatch watch;
+    const auto guesses = random_guess(s.prompts, s.rewards, s.task.shape.n == 1 ? 64 : s.task.shape.n, rule_.seed);
+    if (guesses) add(s, "random guess", "", *guesses, watch.seconds());
   }
-  return metrics;
+
+ private:
+  void add(Standing& s, const std::string& role, const std::string& name, const std::vector<AnsweredQuestion>& answers, double seconds) const {
+    Contestant one{role, name, eval_statistics(answers, s.result.rewards, s.task.shape, rule_), {}, seconds};
+    if (const Estimate ahead = eval_difference(s.ours, answers, rule_); ahead.questions > 0) one.ahead = ahead;
+    s.result.contestants.push_back(std::move(one));
+  }
+  World& world_;
+  const EvalOptions& options_;
+  const EvalConsole& console_;
+  Bootstrap rule_;
+};
+
+void announce(std::ostream& out, const Examinee& model, const Examinee* control, const std::vector<Standing>& standings) {
+  out << "model      " << model.name() << "\n";
+  if (control != nullptr) out << "untrained  " << control->name() << "\n";
+  for (const Standing& s : standings) {
+    const std::string how = s.task.temperature == 0.0 ? "greedy" : fmt::format("{} completions at temperature {}", s.task.shape.n, s.task.temperature);
+    out << fmt::format("{:<10} {}: {} questions, {}, at most {} tokens\n", s.task.name, s.task.dataset, s.result.questions, how, s.result.max_completion_length);
+  }
+  out << std::endl;
 }
 
-void write_completions(std::ostream& out, const Evaluation& e) {
-  std::size_t i = 0;
-  for (const Group& group : e.groups) {
-    for (std::size_t s = 0; s < group.completions.size(); ++s, ++i) {
-      const Completion& completion = group.completions[s];
-      Json rewards = Json::object();
-      for (const RewardColumn& column : e.rewards.columns) {
-        const Reward& reward = column.rewards[i];
-        if (reward.has_value())
-          rewards[column.name] = reward.value();
-        else
-          rewards[column.name] = reward.kind() == Reward::Kind::failed ? Json{{"failed", reward.why()}} : Json(nullptr);
-      }
-      const Json line = {{"source", group.prompt.source},
-                         {"prompt", group.prompt.text},
-                         {"solution", group.prompt.solution},
-                         {"sample", s},
-                         {"text", completion.text},
-                         {"token_ids", completion.ids},
-                         {"finish_reason", to_string(completion.finish)},
-                         {"rewards", rewards}};
-      out << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
-    }
+void publish(const std::vector<Standing>& standings, const EvalOptions& options, const EvalConsole& console, const Bootstrap& rule) {
+  std::vector<EvalResult> results;
+  for (const Standing& s : standings) results.push_back(s.result);
+  const std::string json = to_json(results, rule), markdown = to_markdown(results, rule);
+  if (options.output) {
+    write_file(fs::path(*options.output) / "results.json", json);
+    write_file(fs::path(*options.output) / "results.md", markdown);
   }
-  finish(out);
-}
-
-std::ofstream open_output(const std::optional<std::string>& path) {
-  std::ofstream file;
-  if (!path) return file;
-  file.open(*path, std::ios::binary | std::ios::trunc);
-  if (!file) throw Error(ErrorKind::backend, *path + ": cannot be written (--output); does its folder exist?");
-  return file;
-}
-
-void show_table(std::ostream& out, const std::map<std::string, double>& metrics,
-                const std::vector<std::string>& rewards, const std::vector<std::int64_t>& ks, double seconds) {
-  const auto row = [&](const std::string& label, const std::string& key, double scale, const char* unit) {
-    const auto found = metrics.find(key);
-    out << fmt::format(
-        "  {:<32} {:>8}\n", label,
-        found == metrics.end() ? std::string("-") : fmt::format("{:.1f}{}", scale * found->second, unit));
-  };
-  for (const std::string& name : rewards) {
-    row(name, "eval_rewards/" + name + "/mean", 100.0, " %");
-    if (metrics.count("eval_rewards/" + name + "/failed") > 0)
-      row("  of these failed", "eval_rewards/" + name + "/failed", 100.0, " %");
-  }
-  for (const std::int64_t k : ks) row(fmt::format("pass@{}", k), fmt::format("eval_pass@{}", k), 100.0, " %");
-  row("tokens per completion", "eval_completions/mean_length", 1.0, "  ");
-  row("cut at max_completion_length", "eval_completions/clipped_ratio", 100.0, " %");
-  out << fmt::format("  {:<32} {:>8}\n", "time", show_duration(seconds));
+  console.out << (options.json ? json : markdown);
+  finish(console.out);
 }
 
 }  // namespace
 
 std::vector<Field> eval_fields(EvalOptions& o) {
   return {
-      {"eval", "n", &o.n, "completions", "completions per prompt", {1.0, 65536.0}},
-      {"eval", "k", &o.k, "numbers", "pass@k: the chance that one of k is right, as in 1,4,8; unset: 1 and n"},
+      {"eval", "benchmarks", &o.benchmarks, "names", "presets to evaluate on, such as gsm8k,math_500,aime24; docs/guides/evaluate.md lists them"},
+      {"eval", "benchmark_paths", &o.benchmark_paths, "NAME=PATH", "where a preset's questions are, in place of the Hugging Face cache: gsm8k=data/test.jsonl"},
+      {"eval", "n", &o.n, "completions", "completions a question; unset: the preset's, else 1", {1.0, 10000.0}},
+      {"eval", "k", &o.k, "numbers", "pass@k, maj@k, distinct@k, coverage@k, as in 1,4,8; unset: 1 and n"},
       {"eval", "temperature", &o.temperature, "number", "0: greedy; unset: greedy if n is 1, else the recipe's", {0.0}},
-      {"eval", "json", &o.json, "", "print one JSON object in place of the table"},
-      {"eval", "output", &o.output, "path", "write every completion and its rewards as JSON lines"},
+      {"eval", "greedy", &o.greedy, "", "where n is above 1, ask once more greedily"},
+      {"eval", "control_model", &o.control_model, "path", "untrained model to evaluate beside it; unset: the one the model was made of, if it says so; none"},
+      {"eval", "random_guess", &o.random_guess, "", "show what guessing scores"},
+      {"eval", "confidence", &o.confidence, "", "of the intervals", {.low = 0.0, .high = 1.0, .low_open = true, .high_open = true}},
+      {"eval", "bootstrap_samples", &o.bootstrap_samples, "", "resamples an interval is made of", {1.0, 1e6}},
+      {"eval", "json", &o.json, "", "print one JSON object in place of tables"},
+      {"eval", "output", &o.output, "folder", "write answers as they come, results.json and results.md; run again, it goes on where it was"},
   };
 }
 
-void run_eval(const LoadedRecipe& loaded, const EvalOptions& options, const EvalConsole& console) {
+void run_eval(World& world, const LoadedRecipe& loaded, const EvalOptions& options, const EvalConsole& console) {
+  world.enter_phase("evaluation");
   const Recipe& recipe = loaded.recipe;
-  const ModelPlace model = model_place(recipe);
-  SamplingParams params = sampling_params(recipe);
-  params.num_generations = options.n;
-  params.temperature = options.temperature.value_or(options.n == 1 ? 0.0 : params.temperature);
-  const std::vector<std::int64_t> ks = whole_k(options, params.temperature);
-  const RewardSet rewards(recipe.reward.reward_funcs, recipe.reward.reward_weights, reward_settings(recipe));
-  const auto [source, dataset] = open_rows(loaded);
-  const ModelConfig config = read_model_config(model.weights);
-  const auto tokenizer = load_tokenizer(model.text);
-  const auto chat = open_chat_template(recipe);
-  const PromptSet rows(*source, *tokenizer, chat ? &*chat : nullptr, prompt_style(recipe, config, *tokenizer));
-  const auto wanted = static_cast<std::size_t>(recipe.data.eval_num_prompts);
-  const std::size_t count = wanted == 0 ? rows.size() : std::min(wanted, rows.size());
-
-  std::ostream& out = console.out;
-  if (!options.json)
-    out << fmt::format("model      {}\ndata       {}: {} prompts\nsampling   {}, at most {} tokens\n", recipe.policy.model_name_or_path, dataset,
-                       count,
-                       params.temperature == 0.0
-                           ? "greedy"
-                           : fmt::format("{} completions at temperature {}", options.n, params.temperature),
-                       params.max_completion_length)
-        << std::flush;
-  if (console.dry_run) return finish(out);
-  std::ofstream output = open_output(options.output);
+  // Cheap checks first: a typing error in a dataset's name must not cost the loading of a model.
+  std::vector<Standing> standings;
+  for (EvalTask& task : eval_tasks(loaded, options)) standings.push_back(begin(std::move(task)));
+  Examinee model("model", recipe.policy.model_name_or_path, recipe);
+  auto control = find_control(model, recipe, options, console.log);
+  if (!options.json) announce(console.out, model, control.get(), standings);
+  if (console.dry_run) return finish(console.out);
+  if (options.output) make_folder(*options.output);
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto policy = open_model(model, recipe.policy.torch_dtype);
-  InProcessSampler sampler(*policy, *tokenizer);
-
-  const Stopwatch watch;
-  const auto at_once = static_cast<std::size_t>(std::max<std::int64_t>(1, kRowsAtOnce / options.n));
-  Evaluation all;
-  for (std::size_t first = 0; first < count; first += at_once) {
-    std::vector<Prompt> prompts;
-    for (std::size_t i = first; i < std::min(first + at_once, count); ++i) prompts.push_back(rows.prompt(i));
-    Evaluation part = evaluate(prompts, sampler, rewards, params);
-    if (output.is_open()) write_completions(output, part);
-    append(all, std::move(part));
-    if (console.live && !options.json)
-      out << fmt::format("\r\033[K{} of {} prompts, {}", all.groups.size(), count, show_duration(watch.seconds()))
-          << std::flush;
+  const Evaluator evaluator(world, options, console, static_cast<std::uint64_t>(recipe.run.seed));
+  for (Standing& s : standings) evaluator.examine(model, s);
+  for (Standing& s : standings) {
+    if (control) evaluator.examine(*control, s);
+    if (options.random_guess) evaluator.guess(s);
   }
-  if (console.live && !options.json) out << "\r\033[K";
-  const auto metrics = all_metrics(all, ks);
-  if (options.json) {
-    out << Json{{"model", recipe.policy.model_name_or_path},
-                {"dataset", dataset},
-                {"prompts", count},
-                {"n", options.n},
-                {"k", ks},
-                {"temperature", params.temperature},
-                {"metrics", metrics},
-                {"seconds", watch.seconds()}}
-               .dump()
-        << "\n";
-  } else {
-    show_table(out, metrics, rewards.names(), ks, watch.seconds());
-  }
-  finish(out);
+  if (world.leads()) publish(standings, options, console, evaluator.rule());
 }
 
 }  // namespace grpo

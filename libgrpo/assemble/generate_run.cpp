@@ -4,6 +4,7 @@
 #include "libgrpo/assemble/data.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/sampler/in_process_sampler.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <fmt/format.h>

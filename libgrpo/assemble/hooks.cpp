@@ -1,13 +1,19 @@
 #include "libgrpo/assemble/hooks.hpp"
 
+#include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/base/peak_memory.hpp"
+#include "libgrpo/checkpoint/optimizer_shards.hpp"
 #include "libgrpo/config/print.hpp"
+#include "libgrpo/metrics/live_block.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
+#include <functional>
+#include <utility>
 
 namespace grpo {
 namespace {
@@ -19,30 +25,69 @@ fs::path metrics_path(const Assembly& a) {
   return folder / "metrics.jsonl";
 }
 
-StepTokens count_step_tokens(const std::vector<Group>& groups) {
-  std::size_t prompts = 0, completions = 0;
+/// Of completions, and of each prompt once.
+double count_step_tokens(const std::vector<Group>& groups) {
+  std::size_t tokens = 0;
   for (const Group& group : groups) {
-    prompts += group.prompt.ids.size();
-    for (const Completion& completion : group.completions) completions += completion.ids.size();
+    tokens += group.prompt.ids.size();
+    for (const Completion& completion : group.completions) tokens += completion.ids.size();
   }
-  return {static_cast<double>(completions), static_cast<double>(prompts + completions)};
+  return static_cast<double>(tokens);
+}
+
+double count_sampled_tokens(const std::vector<Group>& groups) {
+  std::size_t tokens = 0;
+  for (const Group& group : groups)
+    for (const Completion& completion : group.completions) tokens += completion.ids.size();
+  return static_cast<double>(tokens);
+}
+
+std::unique_ptr<Progress> make_progress(std::ostream& out, bool live, std::int64_t total_steps) {
+  if (live) return std::make_unique<LiveBlock>(out, total_steps, wants_colors(), terminal_columns);
+  return std::make_unique<ProgressLine>(out, total_steps);
+}
+
+/// Step and age in seconds of the newest complete checkpoint; -1 and 0 if there is none.
+std::pair<std::int64_t, double> newest_checkpoint(const fs::path& folder) {
+  constexpr std::string_view kPrefix = "checkpoint-";
+  std::pair<std::int64_t, double> newest{-1, 0.0};
+  std::error_code gone;  // folders may come and go while they are listed
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, gone)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix) || name.size() == kPrefix.size() || name.size() > kPrefix.size() + 18 ||
+        name.find_first_not_of("0123456789", kPrefix.size()) != std::string::npos)
+      continue;
+    const std::int64_t step = std::stoll(name.substr(kPrefix.size()));
+    const auto written = fs::last_write_time(entry.path() / "manifest.json", gone);
+    if (!gone && step > newest.first) newest = {step, std::chrono::duration<double>(fs::file_time_type::clock::now() - written).count()};
+  }
+  return newest;
 }
 
 }  // namespace
 
 MetricsHook::MetricsHook(const Assembly& a, std::ostream& out, bool live)
-    : assembly_(a), progress_(out, live, a.plan.total_steps) {
+    : assembly_(a), progress_(make_progress(out, live, a.plan.total_steps)) {
   if (a.world.leads()) sink_.emplace(metrics_path(a), a.resumed.step);
 }
 
 void MetricsHook::write(std::int64_t step, const std::map<std::string, double>& values) {
   if (sink_) sink_->write(step, values);
+  for (MetricsSink* sink : sinks_) sink->write(step, values);
+}
+
+Log MetricsHook::beside_progress(const Log& log) {
+  return Log([&log, progress = progress_.get()](LogLevel level, std::string_view text) {
+    progress->say([&] { level == LogLevel::warning ? log.warning(text) : log.info(text); });
+  });
 }
 
 void MetricsHook::after_step(StepReport& report) {
   seconds_ += report.seconds;
-  const double tokens = count_step_tokens(report.groups).packed;
-  progress_.step(report.step, report.metrics, report.seconds, tokens);
+  const double tokens = count_step_tokens(report.groups);
+  const auto [saved_step, saved_age] = newest_checkpoint(assembly_.loaded.recipe.run.output_dir);
+  progress_->step({report.step, report.metrics, report.phases, report.seconds, count_sampled_tokens(report.groups), tokens, peak_resident_bytes(),
+                   saved_step, saved_age});
   if (report.step % assembly_.loaded.recipe.metrics.logging_steps != 0) return;
   auto values = report.metrics;
   values["time/step"] = report.seconds;
@@ -52,28 +97,43 @@ void MetricsHook::after_step(StepReport& report) {
   write(report.step, values);
 }
 
-void MetricsHook::after_run(std::int64_t /*step*/, bool /*stopped*/) { progress_.finish(); }
+void MetricsHook::after_run(std::int64_t /*step*/, bool /*stopped*/) { progress_->finish(); }
 
 EvaluationHook::EvaluationHook(Assembly& a, MetricsHook& metrics, std::ostream& out)
     : assembly_(a), metrics_(metrics), out_(out) {}
 
 void EvaluationHook::run(std::int64_t step) {
   if (assembly_.eval_prompts.empty()) return;
-  metrics_.progress().finish();
   const Stopwatch watch;
   assembly_.world.enter_phase("evaluation");
+  assembly_.model.sampler->refresh(*assembly_.model.policy, step);
   latest_ = evaluate(assembly_.world, assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
   auto values = latest_->metrics;
+  if (const auto n = assembly_.loaded.recipe.metrics.num_generations_eval) {
+    SamplingParams params = sampling_params(assembly_.loaded.recipe);
+    params.num_generations = *n;
+    const Evaluation sampled = evaluate(assembly_.world, assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, params);
+    for (const auto& [name, value] : sampled.metrics)
+      if (name.find('@') != std::string::npos) values[name] = value;  // mean@n, pass@n, ...; the rest is said of the greedy ones
+  }
   values["time/eval"] = watch.seconds();
   metrics_.write(step, values);
   std::string text = fmt::format("evaluation at step {}: {} prompts, greedy", step, assembly_.eval_prompts.size());
   for (const std::string& name : assembly_.reward.names())
     if (const auto found = values.find("eval_rewards/" + name + "/mean"); found != values.end())
       text += fmt::format("  {} {:.3f}", name, found->second);
-  out_ << text << fmt::format("  ({:.1f} s)", watch.seconds()) << std::endl;
+  metrics_.progress().say([&] { out_ << text << fmt::format("  ({:.1f} s)", watch.seconds()) << std::endl; });
+}
+
+/// How often all prompts were seen. While a generation batch is in use, its last prompt is not done.
+std::int64_t EvaluationHook::epochs_done() const {
+  std::uint64_t drawn = assembly_.trainer->state().prompts_drawn;
+  if (assembly_.trainer->pending() != nullptr && drawn > 0) --drawn;
+  return static_cast<std::int64_t>(assembly_.order->epoch(drawn));
 }
 
 void EvaluationHook::before_run(std::int64_t step) {
+  epochs_done_ = epochs_done();
   if (!assembly_.loaded.recipe.metrics.eval_on_start || step > 0) return;
   run(step);
   before_ = latest_;
@@ -81,10 +141,12 @@ void EvaluationHook::before_run(std::int64_t step) {
 
 void EvaluationHook::after_step(StepReport& report) {
   const Recipe& recipe = assembly_.loaded.recipe;
-  const bool steps = recipe.metrics.eval_strategy == EvalStrategy::steps;
+  const EvalStrategy strategy = recipe.metrics.eval_strategy;
   const std::int64_t every = recipe.metrics.eval_steps.value_or(recipe.checkpoint.save_steps);
+  const std::int64_t epochs_before = std::exchange(epochs_done_, epochs_done());
+  const bool due = (strategy == EvalStrategy::steps && report.step % every == 0) || (strategy == EvalStrategy::epoch && epochs_done_ > epochs_before);
   const bool last = report.step == assembly_.plan.total_steps;
-  if ((steps && report.step % every == 0) || (last && (steps || recipe.metrics.eval_on_start))) run(report.step);
+  if (due || (last && (strategy != EvalStrategy::no || recipe.metrics.eval_on_start))) run(report.step);
 }
 
 void CompletionsHook::after_step(StepReport& report) {
@@ -96,24 +158,15 @@ void CompletionsHook::after_step(StepReport& report) {
   write_file(folder / fmt::format("step-{:06}.jsonl", report.step), lines);
 }
 
-void ProfileHook::before_run(std::int64_t /*step*/) { watch_ = Stopwatch(); }
-
-void ProfileHook::after_step(StepReport& report) {
-  profile_.add(report.phases, report.seconds, count_step_tokens(report.groups));
-}
-
-void ProfileHook::after_run(std::int64_t /*step*/, bool /*stopped*/) {
-  if (assembly_.loaded.recipe.metrics.profile) out_ << '\n' << profile_.table(watch_.seconds(), peak_resident_bytes()) << '\n';
-}
-
 void CheckpointHook::after_step(StepReport& report) {
   const CheckpointOptions& options = assembly_.loaded.recipe.checkpoint;
   if (options.save_strategy == SaveStrategy::steps && report.step % options.save_steps == 0) save();
 }
 
 void CheckpointHook::after_run(std::int64_t step, bool stopped) {
-  if (stopped && step != saved_step_) save();
-  if (saving_.valid()) saving_.get();
+  const bool inside = assembly_.trainer->pending() != nullptr || !assembly_.trainer->finished_groups().empty();
+  if (stopped && (step != saved_step_ || inside)) save();
+  finish();
 }
 
 namespace {
@@ -134,9 +187,7 @@ std::string pending_rollout(const Trainer& trainer) {
 
 }  // namespace
 
-void CheckpointHook::save() {
-  assembly_.world.enter_phase("checkpoint");
-  if (!assembly_.world.leads()) return;
+CheckpointContents CheckpointHook::contents(const Policy& policy) const {
   const Recipe& recipe = assembly_.loaded.recipe;
   const TrainerState& state = assembly_.trainer->state();
   const RunState run{state.step,
@@ -149,18 +200,52 @@ void CheckpointHook::save() {
                      state.prompts_drawn,
                      state.updates_done,
                      assembly_.objective->state()};
-  if (saving_.valid()) saving_.get();  // one at a time, if a step without an update came between
-  CheckpointContents contents{*assembly_.model.policy,      *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
-                              assembly_.reference_sync ? parameters_of(*assembly_.reference) : NamedTensors(),
-                              pending_rollout(*assembly_.trainer), chosen_template(assembly_)};
-  auto write = [&log = log_, folder = fs::path(recipe.run.output_dir), keep = recipe.checkpoint.save_total_limit,
-                      contents = std::move(contents)] {
-    save_checkpoint(folder, contents);
-    if (keep) rotate_checkpoints(folder, *keep, log);
-  };
+  return {policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
+          assembly_.moving_reference ? parameters_of(*assembly_.moving_reference) : NamedTensors(),
+          pending_rollout(*assembly_.trainer), assembly_.trainer->finished_groups(), chosen_template(assembly_)};
+}
+
+void CheckpointHook::save() {
+  World& world = assembly_.world;
+  world.enter_phase("checkpoint");
+  if (!world.leads() && !sharded()) return;
+  finish();  // one at a time, if a step without an update came between
+  saved_step_ = assembly_.trainer->state().step;
+  const fs::path folder = assembly_.loaded.recipe.run.output_dir;
+  if (world.leads()) partial_ = begin_checkpoint(folder, saved_step_);
+  if (sharded()) partial_ = world.gather_bytes(partial_.string())[0];  // the folder is there before anybody writes into it
+  const auto policy = whole_policy(assembly_);
+  std::function<void()> write;
+  if (world.leads()) {
+    write = [partial = partial_, ranks = sharded() ? world.size() : 1, policy, contents = contents(*policy)] { write_checkpoint(partial, contents, ranks); };
+  } else {
+    write = [path = partial_ / optimizer_file(world.rank(), world.size()), state = assembly_.optimizer->state()] { write_tensors(path, state); };
+  }
+  if (!sharded()) write = [this, write] { write(); publish(); };
   saving_ = std::async(std::launch::async, std::move(write)).share();
-  assembly_.optimizer->wait_for_reader([saving = saving_] { saving.get(); });
-  saved_step_ = state.step;
+  assembly_.optimizer->wait_for_reader([this] { finish(); });
+}
+
+/// Waits for what is being saved, of all ranks.
+void CheckpointHook::finish() {
+  if (!saving_.valid()) return;
+  const auto saving = std::exchange(saving_, {});
+  if (!sharded()) return saving.get();
+  std::string failure;
+  try {
+    saving.get();
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  for (const std::string& of_rank : assembly_.world.gather_bytes(failure))
+    if (!of_rank.empty()) throw Error(ErrorKind::backend, of_rank);
+  if (assembly_.world.leads()) publish();
+}
+
+void CheckpointHook::publish() const {
+  finish_checkpoint(partial_, saved_step_);
+  const auto keep = assembly_.loaded.recipe.checkpoint.save_total_limit;
+  if (keep) rotate_checkpoints(partial_.parent_path(), *keep, log_);
 }
 
 }  // namespace grpo

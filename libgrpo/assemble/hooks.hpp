@@ -4,37 +4,44 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/metrics/json_lines.hpp"
-#include "libgrpo/metrics/profile.hpp"
 #include "libgrpo/metrics/progress.hpp"
+#include "libgrpo/metrics/sink.hpp"
 #include "libgrpo/trainer/evaluate.hpp"
 
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <optional>
 #include <ostream>
 
 namespace grpo {
 
-/// metrics.jsonl and the progress line. Keys that depend on the machine's speed start with "time/".
+/// metrics.jsonl, further sinks, and the progress on the screen. Keys that depend on the machine's speed start with "time/".
 class MetricsHook final : public Hook {
  public:
   MetricsHook(const Assembly& assembly, std::ostream& out, bool live);
   void after_step(StepReport& report) override;
   void after_run(std::int64_t step, bool stopped) override;
-  /// Adds a line to metrics.jsonl.
+  /// Adds a line to metrics.jsonl and tells the sinks.
   void write(std::int64_t step, const std::map<std::string, double>& values);
-  [[nodiscard]] ProgressLine& progress() { return progress_; }
+  /// `sink` must live as long as the run.
+  void add_sink(MetricsSink& sink) { sinks_.push_back(&sink); }
+  [[nodiscard]] Progress& progress() { return *progress_; }
+  /// A log like `log`, whose lines do not run into the progress on the screen.
+  [[nodiscard]] Log beside_progress(const Log& log);
   [[nodiscard]] double seconds() const { return seconds_; }  ///< spent in steps
 
  private:
   const Assembly& assembly_;
   std::optional<JsonLinesSink> sink_;  // of rank 0
-  ProgressLine progress_;
+  std::vector<MetricsSink*> sinks_;
+  std::unique_ptr<Progress> progress_;
   double seconds_ = 0.0;
 };
 
-/// Greedy evaluation on the held-out prompts: before the run (eval_on_start), every eval_steps, and after the last step (before
-/// that step's checkpoint, so that a run resumed there lacks nothing).
+/// Evaluation on the held-out prompts, greedy, and with num_generations_eval completions too: before the run (eval_on_start), every
+/// eval_steps or at the end of each epoch, and after the last step (before that step's checkpoint, so that a run resumed there lacks
+/// nothing).
 class EvaluationHook final : public Hook {
  public:
   EvaluationHook(Assembly& assembly, MetricsHook& metrics, std::ostream& out);
@@ -45,9 +52,11 @@ class EvaluationHook final : public Hook {
 
  private:
   void run(std::int64_t step);
+  [[nodiscard]] std::int64_t epochs_done() const;
   Assembly& assembly_;
   MetricsHook& metrics_;
   std::ostream& out_;
+  std::int64_t epochs_done_ = 0;
   std::optional<Evaluation> before_, latest_;
 };
 
@@ -61,23 +70,8 @@ class CompletionsHook final : public Hook {
   const Assembly& assembly_;
 };
 
-/// The table of phases at the end of the run, if the recipe's `profile` asks for it. The last hook, so that the others' work is
-/// between steps.
-class ProfileHook final : public Hook {
- public:
-  ProfileHook(const Assembly& assembly, std::ostream& out) : assembly_(assembly), out_(out) {}
-  void before_run(std::int64_t step) override;
-  void after_step(StepReport& report) override;
-  void after_run(std::int64_t step, bool stopped) override;
-
- private:
-  const Assembly& assembly_;
-  std::ostream& out_;
-  Profile profile_;
-  Stopwatch watch_;
-};
-
 /// checkpoint-N every save_steps, and when a signal stops the run.
+/// Where ranks share the optimizer's state, each writes its file; the checkpoint appears when all have, before the next update.
 /// Saves beside the next step: weights and optimizer state are read where they are, and stay as they are until the optimizer's next step,
 /// which waits for the end of the save. throws: as save_checkpoint, from that step or from after_run()
 class CheckpointHook final : public Hook {
@@ -88,10 +82,15 @@ class CheckpointHook final : public Hook {
 
  private:
   void save();
+  void finish();
+  void publish() const;
+  [[nodiscard]] CheckpointContents contents(const Policy& policy) const;
+  [[nodiscard]] bool sharded() const { return assembly_.world.size() > 1 && assembly_.loaded.recipe.dist.zero_stage > 0; }
   const Assembly& assembly_;
   const Log& log_;
   std::int64_t saved_step_ = -1;
-  std::shared_future<void> saving_;  // invalid: none yet
+  std::shared_future<void> saving_;  // invalid: nothing is being saved
+  std::filesystem::path partial_;
 };
 
 }  // namespace grpo

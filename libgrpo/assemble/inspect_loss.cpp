@@ -27,7 +27,7 @@ at::Tensor reference_log_probs(const SavedGroups& saved, const Objective& object
   if (!saved.ref_log_probs.empty()) return to_tensor(saved.ref_log_probs);
   if (recipe.policy.use_peft && !recipe.reference.reference_model_name_or_path)
     return score_batch(AdaptersOff(policy), batch, pass).log_probs;
-  const auto reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
+  const auto reference = open_reference(reference_place(recipe), recipe.policy.torch_dtype);
   return score_batch(*reference, batch, pass).log_probs;
 }
 

@@ -1,6 +1,7 @@
 #include "libgrpo/assemble/open_model.hpp"
 
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/policy/file_weights.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 namespace grpo {
@@ -33,6 +34,15 @@ void prepare(CausalLm& policy, const ModelPlace& place, const Recipe& recipe) {
   policy.set_gradient_checkpointing(recipe.policy.gradient_checkpointing);
 }
 
+/// The weights where they are, if the file holds them in fewer bytes than they are computed in; else nothing: they are mapped as they
+/// are, or too wide to be left there.
+std::shared_ptr<FileWeights> leave_in_file(const ModelPlace& place, const ModelConfig& config) {
+  if (place.adapters) return nullptr;
+  auto stored = std::make_shared<FileWeights>(place.weights, config);
+  const std::uint64_t bytes = (config.dtype == WeightType::float32 ? 4U : 2U) * static_cast<std::uint64_t>(config.num_parameters());
+  return stored->stored_bytes() < bytes ? stored : nullptr;
+}
+
 }  // namespace
 
 ModelConfig open_config(const ModelPlace& place, TorchDtype dtype) {
@@ -55,6 +65,24 @@ std::unique_ptr<CausalLm> open_model(const ModelPlace& place, TorchDtype dtype) 
 }
 
 std::unique_ptr<CausalLm> open_model(const Recipe& recipe) { return open_model(model_place(recipe), recipe.policy.torch_dtype); }
+
+std::unique_ptr<Scorer> open_reference(const ModelPlace& place, TorchDtype dtype) {
+  const ModelConfig config = open_config(place, dtype);
+  auto stored = leave_in_file(place, config);
+  if (!stored) return open_model(place, dtype);
+  auto model = std::make_unique<CausalLm>(config, Weights::allocate(config, at::kMeta));
+  model->read_from(std::move(stored));
+  return model;
+}
+
+double stored_reference_bytes(const Recipe& recipe) {
+  const ReferenceOptions& o = recipe.reference;
+  const bool switched_off = recipe.policy.use_peft && !o.reference_model_name_or_path;
+  if (recipe.objective.beta <= 0.0 || switched_off || o.sync_ref_model || o.maxent_reference_ema_enabled) return 0.0;
+  const ModelPlace place = reference_place(recipe);
+  const auto stored = leave_in_file(place, open_config(place, recipe.policy.torch_dtype));
+  return stored ? static_cast<double>(stored->stored_bytes()) : 0.0;
+}
 
 std::unique_ptr<CausalLm> open_policy(const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
   const WeightPlace memory = recipe.policy.use_peft ? WeightPlace::mapped : WeightPlace::copied;

@@ -1,5 +1,6 @@
 #include "libgrpo/assemble/plan.hpp"
 
+#include "libgrpo/assemble/make_sampler.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/config/field.hpp"
 #include "libgrpo/metrics/progress.hpp"
@@ -12,17 +13,9 @@
 namespace grpo {
 namespace {
 
-/// Floats that one packed row keeps alive from the forward to the backward pass: per layer the inputs and outputs of two
-/// norms, q/k/v before and after rotation, the attention's output, gate/up and their product; then the last norm. With
-/// checkpointing the inputs of all layers, and everything of one.
-double activation_floats_per_row(const ModelConfig& c, bool checkpointing) {
-  const double width = static_cast<double>(c.hidden_size);
-  const double qkv = static_cast<double>((c.num_heads + 2 * c.num_kv_heads) * c.head_dim);
-  const double heads = static_cast<double>(c.num_heads * c.head_dim);
-  const double per_layer = 4.0 * width + 2.0 * qkv + heads + 3.0 * static_cast<double>(c.intermediate_size);
-  const auto layers = static_cast<double>(c.num_layers);
-  return (checkpointing ? layers * width + per_layer : layers * per_layer) + 2.0 * width;
-}
+/// Steps by which the weights that sample may be behind.
+std::int64_t oldest_weights(const ServerOptions& o) { return o.async_generation ? o.max_staleness_steps : o.vllm_sync_interval_steps - 1; }
+
 
 std::string spelling(const Recipe& recipe, const std::string& option) {
   Recipe copy = recipe;
@@ -36,7 +29,7 @@ std::string spelling(const Recipe& recipe, const std::string& option) {
 
 }  // namespace
 
-Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, std::int64_t rows, std::int64_t eval_prompts) {
+Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, double stored_reference, std::int64_t rows, std::int64_t eval_prompts) {
   Plan plan;
   plan.trainable = trainable;
   plan.rows = rows;
@@ -56,18 +49,7 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trai
                          : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(
                                                          recipe.run.num_train_epochs * static_cast<double>(plan.steps_per_epoch))));
   plan.token_budget = recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget;
-  const bool half = model.dtype != WeightType::float32, peft = recipe.policy.use_peft;
-  const double width = half ? 2.0 : 4.0, trained = static_cast<double>(trainable);
-  const double weights = width * static_cast<double>(model.num_parameters());
-  plan.weight_bytes = weights + (peft ? 4.0 * trained : 0.0);
-  plan.gradient_bytes = (peft ? 4.0 : width) * trained;
-  plan.optimizer_bytes = (half && !peft ? 12.0 : 8.0) * trained;  // two moments, and masters
-  const bool own_reference = !peft || recipe.reference.reference_model_name_or_path;
-  plan.reference_bytes = recipe.objective.beta > 0.0 && own_reference ? weights : 0.0;
-  plan.activation_bytes =
-      4.0 * static_cast<double>(plan.token_budget) * activation_floats_per_row(model, recipe.policy.gradient_checkpointing);
-  plan.cache_bytes = 8.0 * static_cast<double>(model.num_layers * model.num_kv_heads * model.head_dim) *
-                     static_cast<double>(recipe.optimizer.completions_per_generation(recipe.dist.num_processes) * recipe.sampling.max_completion_length);
+  plan_memory(plan, recipe, model, stored_reference);
   return plan;
 }
 
@@ -100,14 +82,18 @@ std::string show_plan(const Plan& p, const Recipe& r, const ModelConfig& m) {
   if (p.updates_per_generation > 1)
     text += fmt::format("generation {} prompts at a time, trained on for {} steps ({} x {} iterations)\n", p.prompts_per_generation,
                         p.updates_per_generation, p.updates_per_generation / r.optimizer.num_iterations, r.optimizer.num_iterations);
+  if (const auto urls = server_urls(r.server); !urls.empty())
+    text += fmt::format("sampling   by {}{}\n", fmt::join(urls, ", "),
+                        r.server.vllm_sync_interval_steps > 0 ? fmt::format(", with weights at most {} steps old", oldest_weights(r.server))
+                                                              : ", whose weights stay as they are");
   text += fmt::format("objective  {}\n", show_objective(r));
   text += fmt::format("reward     {}\n", fmt::join(r.reward.reward_funcs, " + "));
   text += fmt::format("run        {} optimizer steps ({:.2f} epochs of {} steps){}\n", p.total_steps,
                       static_cast<double>(p.total_steps) / static_cast<double>(p.steps_per_epoch), p.steps_per_epoch,
                       p.first_step > 0 ? fmt::format(", {} of them done: resuming", p.first_step) : "");
   text += fmt::format("optimizer  learning rate {}, {} tokens at most per backward part\n", r.optimizer.learning_rate, p.token_budget);
-  text += fmt::format("memory     about {}: weights {}, gradients {}, optimizer {}{}, activations {}, cache {}\n",
-                      show_bytes(p.total_bytes()), show_bytes(p.weight_bytes), show_bytes(p.gradient_bytes),
+  text += fmt::format("memory     about {}: program {}, weights {}, gradients {}, optimizer {}{}, activations {}, cache {}\n",
+                      show_bytes(p.total_bytes()), show_bytes(p.program_bytes), show_bytes(p.weight_bytes), show_bytes(p.gradient_bytes),
                       show_bytes(p.optimizer_bytes),
                       p.reference_bytes > 0.0 ? fmt::format(", reference {}", show_bytes(p.reference_bytes)) : "",
                       show_bytes(p.activation_bytes), show_bytes(p.cache_bytes));

@@ -1,6 +1,9 @@
 #include "libgrpo/assemble/training_run.hpp"
 
 #include "libgrpo/assemble/hooks.hpp"
+#include "libgrpo/assemble/profile_hook.hpp"
+#include "libgrpo/assemble/report_hooks.hpp"
+#include "libgrpo/assemble/reward_hook.hpp"
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/config/print.hpp"
 
@@ -70,9 +73,10 @@ std::string model_card(const Assembly& a) {
 /// The finished model, flat in output_dir.
 void finish(const Assembly& a) {
   a.world.enter_phase("finish");
+  const auto policy = whole_policy(a);
   if (!a.world.leads()) return;
   const fs::path folder = a.loaded.recipe.run.output_dir;
-  save_model(folder, *a.model.policy, *a.model.tokenizer, chosen_template(a));
+  save_model(folder, *policy, *a.model.tokenizer, chosen_template(a));
   write_file(folder / "README.md", model_card(a));
 }
 
@@ -92,11 +96,15 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
     write_file(folder / "recipe.resolved.toml", to_toml(a.loaded, true));
   }
   MetricsHook metrics(a, console.out, console.live);
+  const Log log = metrics.beside_progress(console.log);
+  RewardFailureHook failures(log, a.world.leads());
   EvaluationHook evaluation(a, metrics, console.out);
   CompletionsHook completions(a);
-  CheckpointHook checkpoints(a, console.log);
+  ReportHook report(a, metrics, console.out, log);
+  CheckpointHook checkpoints(a, log);
   ProfileHook profile(a, console.out);
-  const bool finished = a.trainer->run({&metrics, &evaluation, &completions, &checkpoints, &profile}, stop);
+  if (!a.ahead) a.stoppable->listen(&stop);  // batches ahead are finished instead, and kept
+  const bool finished = a.trainer->run({&metrics, &failures, &evaluation, &completions, &checkpoints, &report, &profile}, stop);
   if (!finished) {
     console.out << fmt::format("stopped at step {} of {}; everything is saved in {}. Run the same command again to go on.\n",
                                a.trainer->state().step, a.plan.total_steps, folder.string());

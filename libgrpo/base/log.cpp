@@ -5,7 +5,7 @@
 namespace grpo {
 
 void Log::emit(LogLevel level, std::string_view text) const {
-  static std::mutex one_at_a_time;
+  static std::recursive_mutex one_at_a_time;  // a sink may pass a message on to another Log
   if (!sink_) return;
   const std::lock_guard lock(one_at_a_time);
   sink_(level, text);

@@ -2,6 +2,7 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
+#include "libgrpo/checkpoint/optimizer_shards.hpp"
 #include "libgrpo/policy/weights_write.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
@@ -71,25 +72,42 @@ fs::path fresh_folder(const fs::path& path) {
   return path;
 }
 
+std::optional<fs::path> file_of(const fs::path& checkpoint, const char* name) {
+  const fs::path path = checkpoint / name;
+  return fs::exists(path) ? std::optional(path) : std::nullopt;
+}
+
 }  // namespace
 
-fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& contents) {
-  const std::string name = std::string(kPrefix) + std::to_string(contents.state.step);
+fs::path begin_checkpoint(const fs::path& output_dir, std::int64_t step) {
   make_folder(output_dir);
-  const fs::path partial = fresh_folder(output_dir / ("." + name + ".partial"));
+  return fresh_folder(output_dir / fmt::format(".{}{}.partial", kPrefix, step));
+}
+
+void write_checkpoint(const fs::path& partial, const CheckpointContents& contents, int ranks) {
   write_model_files(partial, contents.policy, contents.tokenizer, contents.chat_template);
-  write_tensors(partial / "optimizer.safetensors", contents.optimizer);
+  write_tensors(partial / optimizer_file(0, ranks), contents.optimizer);
   if (!contents.reference.empty()) write_tensors(partial / "reference.safetensors", contents.reference);
   if (!contents.rollout.empty()) write_file(partial / "rollout.jsonl", contents.rollout);
+  if (!contents.finished.empty()) write_file(partial / "finished.jsonl", contents.finished);
   write_file(partial / "recipe.resolved.toml", contents.recipe_toml);
   write_file(partial / "trainer_state.json", to_json(contents.state));
-  write_manifest(partial, contents.state.step);
+}
+
+fs::path finish_checkpoint(const fs::path& partial, std::int64_t step) {
+  write_manifest(partial, step);
   sync_file(partial);
-  const fs::path final_path = output_dir / name;
+  const fs::path final_path = partial.parent_path() / (std::string(kPrefix) + std::to_string(step));
   std::error_code ignored;
   fs::remove_all(final_path, ignored);
   rename_durably(partial, final_path);
   return final_path;
+}
+
+fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& contents) {
+  const fs::path partial = begin_checkpoint(output_dir, contents.state.step);
+  write_checkpoint(partial, contents);
+  return finish_checkpoint(partial, contents.state.step);
 }
 
 void save_model(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template) {
@@ -154,17 +172,13 @@ RunState load_run_state(const fs::path& checkpoint, std::uint64_t prompts_per_st
   return state;
 }
 
-NamedTensors load_optimizer_state(const fs::path& checkpoint) { return read_tensors(checkpoint / "optimizer.safetensors"); }
-
 NamedTensors load_reference(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "reference.safetensors";
   return fs::exists(path) ? read_tensors(path) : NamedTensors();
 }
 
-std::optional<fs::path> rollout_file(const fs::path& checkpoint) {
-  const fs::path path = checkpoint / "rollout.jsonl";
-  return fs::exists(path) ? std::optional(path) : std::nullopt;
-}
+std::optional<fs::path> rollout_file(const fs::path& checkpoint) { return file_of(checkpoint, "rollout.jsonl"); }
+std::optional<fs::path> finished_file(const fs::path& checkpoint) { return file_of(checkpoint, "finished.jsonl"); }
 
 void rotate_checkpoints(const fs::path& output_dir, std::int64_t keep, const Log& log) {
   auto found = checkpoints_in(output_dir);

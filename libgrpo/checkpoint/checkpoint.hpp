@@ -3,9 +3,11 @@
 ///     config.json generation_config.json model.safetensors tokenizer.json ...   what transformers loads
 ///     optimizer.safetensors trainer_state.json recipe.resolved.toml             what resuming reads
 ///     reference.safetensors    a reference that has moved        rollout.jsonl    a generation batch not used up
+///     finished.jsonl           groups that a step had finished when a signal stopped it while it sampled
 ///     manifest.json                                                             written last: every file and its size
 ///
-/// A checkpoint appears whole or not at all: it is written into a hidden folder, flushed to disk, and renamed.
+/// A checkpoint appears whole or not at all: it is written into a hidden folder, flushed to disk, and renamed. Several ranks that share
+/// the optimizer's state (zero_stage) write a file of it each (optimizer_shards.hpp), into the same folder.
 #pragma once
 
 #include "libgrpo/base/log.hpp"
@@ -47,10 +49,18 @@ struct CheckpointContents {
   std::string recipe_toml;
   NamedTensors reference = {};  ///< empty: as the recipe names it
   std::string rollout = {};     ///< JSON lines (saved_groups.hpp); empty: the next step samples
+  std::string finished = {};    ///< JSON lines (preemption.hpp); empty: there are none
   std::string chat_template = {};  ///< in place of the model's own; empty: that
 };
 
-/// Writes output_dir/checkpoint-<step> and returns it. An existing one of that step is replaced.
+/// The hidden folder of a checkpoint, emptied. throws: Error{backend}, as all below that write
+std::filesystem::path begin_checkpoint(const std::filesystem::path& output_dir, std::int64_t step);
+/// All files but the manifest into the hidden folder; of several ranks, `optimizer` goes into the file of rank 0.
+void write_checkpoint(const std::filesystem::path& partial, const CheckpointContents& contents, int ranks = 1);
+/// Manifest, flush and rename, when all files are there. Returns output_dir/checkpoint-<step>; an existing one is replaced.
+std::filesystem::path finish_checkpoint(const std::filesystem::path& partial, std::int64_t step);
+
+/// The three in one. Writes output_dir/checkpoint-<step> and returns it. An existing one of that step is replaced.
 /// throws: Error{backend} with path and reason (disk full, read-only); earlier checkpoints are untouched then
 std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir, const CheckpointContents& contents);
 
@@ -68,11 +78,11 @@ std::string checkpoint_damage(const std::filesystem::path& checkpoint);
 /// `prompts_per_step`: what a checkpoint of an earlier version, which does not say how many prompts were drawn, drew per step.
 /// throws: Error{data} naming file and field
 RunState load_run_state(const std::filesystem::path& checkpoint, std::uint64_t prompts_per_step = 0);
-NamedTensors load_optimizer_state(const std::filesystem::path& checkpoint);
 /// Empty if the checkpoint has none. throws: Error{data}
 NamedTensors load_reference(const std::filesystem::path& checkpoint);
-/// The path of rollout.jsonl; nothing if the checkpoint has none.
+/// The path of rollout.jsonl, of finished.jsonl; nothing if the checkpoint has none.
 std::optional<std::filesystem::path> rollout_file(const std::filesystem::path& checkpoint);
+std::optional<std::filesystem::path> finished_file(const std::filesystem::path& checkpoint);
 
 /// Removes the oldest checkpoints until at most `keep` are left.
 void rotate_checkpoints(const std::filesystem::path& output_dir, std::int64_t keep, const Log& log);

@@ -15,4 +15,7 @@ void check_objective(const Recipe& recipe, Problems& problems);
 /// MaxEnt-GRPO: targets, tau and its courses, what the parts of an objective need.
 void check_maxent(const Recipe& recipe, Problems& problems);
 
+/// Addresses of generation servers.
+void check_server(const Recipe& recipe, Problems& problems);
+
 }  // namespace grpo

@@ -12,7 +12,10 @@ namespace grpo {
 std::vector<Field> data_fields(DataOptions& options);
 std::vector<Field> objective_fields(ObjectiveOptions& options);
 std::vector<Field> maxent_fields(MaxentOptions& options);
+std::vector<Field> reward_fields(RewardOptions& options);
 std::vector<Field> dist_fields(DistOptions& options);
+std::vector<Field> server_fields(ServerOptions& options);
+std::vector<Field> report_fields(ReportOptions& options);
 
 namespace field_list {
 

@@ -121,18 +121,6 @@ std::vector<Field> sampling_fields(SamplingOptions& o) {
   };
 }
 
-std::vector<Field> reward_fields(RewardOptions& o) {
-  return {
-      {"reward", "reward_funcs", &o.reward_funcs, "names", "reward functions; their weighted sum is the reward"},
-      {"reward", "reward_weights", &o.reward_weights, "numbers", "one weight for each reward function; empty: all 1"},
-      {"reward", "soft_punish_cache", &o.soft_punish_cache, "tokens",
-       "soft_overlong_punishment falls from 0 to -1 over the last so many tokens before max_completion_length",
-       count(1)},
-      {"reward", "reward_args", &o.reward_args, "json",
-       "arguments of single rewards, such as {\"cosine\": {\"max_len\": 800}}; docs/guides/rewards.md lists them"},
-  };
-}
-
 std::vector<Field> optimizer_fields(OptimizerOptions& o) {
   return {
       {"optimizer", "learning_rate", &o.learning_rate, "", "peak learning rate of AdamW", at_least(0)},
@@ -146,6 +134,8 @@ std::vector<Field> optimizer_fields(OptimizerOptions& o) {
       {"optimizer", "adam_beta2", &o.adam_beta2, "", "decay of AdamW's mean of squared gradients", right_open(0, 1)},
       {"optimizer", "adam_epsilon", &o.adam_epsilon, "", "added to AdamW's denominator", above(0)},
       {"optimizer", "weight_decay", &o.weight_decay, "", "decoupled weight decay", at_least(0)},
+      {"optimizer", "optim_moments_dtype", one_of(o.optim_moments_dtype, {"float32", "bfloat16"}), "",
+       "what Adam's two moments are held in; bfloat16 halves their memory and rounds them at random"},
       {"optimizer", "max_grad_norm", &o.max_grad_norm, "", "gradients are scaled down to this norm; 0: never",
        at_least(0)},
       {"optimizer", "per_device_train_batch_size", &o.per_device_train_batch_size, "completions",
@@ -198,14 +188,16 @@ std::vector<Field> metrics_fields(MetricsOptions& o) {
       {"metrics", "log_completions", &o.log_completions, "", "write prompts, completions and rewards of logged steps"},
       {"metrics",
        "eval_strategy",
-       one_of(o.eval_strategy, {"no", "steps"}),
+       one_of(o.eval_strategy, {"no", "steps", "epoch"}),
        "",
-       "steps: evaluate every eval_steps; no: never",
+       "steps: evaluate every eval_steps; epoch: whenever all prompts were seen once more; no: never",
        {},
        {"evaluation_strategy"},
        {{"false", "no"}}},
       {"metrics", "eval_steps", &o.eval_steps, "steps", "steps between evaluations; unset: save_steps", count(1)},
       {"metrics", "eval_on_start", &o.eval_on_start, "", "evaluate once before the first step"},
+      {"metrics", "num_generations_eval", &o.num_generations_eval, "completions",
+       "evaluate with so many completions a prompt too, sampled as in training; unset: with one alone, greedy", count(2)},
       {"metrics", "profile", &o.profile, "", "print at the end which phase took how long, with tokens/s and the peak memory"},
   };
 }
@@ -222,6 +214,7 @@ std::vector<Field> fields(Recipe& recipe) {
   append(policy_fields(recipe.policy));
   append(reference_fields(recipe.reference));
   append(sampling_fields(recipe.sampling));
+  append(server_fields(recipe.server));
   append(reward_fields(recipe.reward));
   append(objective_fields(recipe.objective));
   append(maxent_fields(recipe.maxent));
@@ -229,6 +222,7 @@ std::vector<Field> fields(Recipe& recipe) {
   append(dist_fields(recipe.dist));
   append(checkpoint_fields(recipe.checkpoint));
   append(metrics_fields(recipe.metrics));
+  append(report_fields(recipe.report));
   return all;
 }
 

@@ -62,7 +62,44 @@ std::string aliases(const Field& field) {
   return text.empty() ? text : text + ")";
 }
 
+// What may be given, for a table: choices, or the unit and the range.
+std::string accepted(const Field& field) {
+  if (std::holds_alternative<bool*>(field.slot)) return "`true`, `false`";
+  std::string text;
+  if (const auto* slot = std::get_if<EnumSlot>(&field.slot)) {
+    for (const std::string& name : slot->names) text += (text.empty() ? "`" : ", `") + name + "`";
+    return text;
+  }
+  const std::string range = field.range.text();
+  return field.unit + (field.unit.empty() || range.empty() ? "" : ", ") + range;
+}
+
+// In a cell, a bar would end it, and < would begin a tag.
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|' || c == '<' || c == '>' || c == '*' || c == '[' || c == '_') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string options_markdown() {
+  std::string out, section;
+  Recipe defaults;
+  for (const Field& field : fields(defaults)) {
+    if (field.section != section) out += "\n## " + field.section + "\n\n| option | accepts | default | meaning |\n|---|---|---|---|\n";
+    section = field.section;
+    const std::string value = to_toml_value(field);
+    const std::string shown = value.empty() ? "unset" : value == "\"\"" ? "required" : "`" + value + "`";
+    const std::string taken = accepted(field);
+    out += "| `" + field.name + "` | " + (taken.find('`') == std::string::npos ? cell(taken) : taken) + " | " + shown + " | " +
+           cell(field.help + aliases(field)) + " |\n";
+  }
+  return out;
+}
 
 std::string help_text(const std::string& app, const std::string& what) {
   std::string out = app + ": " + what + "\n\nUsage: " + app + " [--config <recipe.toml>] [--option <value>] ...\n\n";

@@ -58,12 +58,10 @@ constexpr std::array kKnownKeys = std::to_array<KnownKey>({
     {"vllm_top_k", "0|-1|null", "see top_k"},
     {"vllm_best_of", "1|null", "best-of sampling"},
     {"gen_best_of", "1|null", "best-of sampling"},
-    {"use_vllm", kAny, "the built-in engine samples"},
-    {"vllm_*", kAny, "the built-in engine samples"},
+    {"vllm_*", kAny, "servers are started with their own options"},
     {"use_transformers_*", kAny, "the built-in engine samples"},
     {"repetition_penalty", "1|1.0|null", "penalties"},
     {"generation_kwargs", "null|{}", "see temperature, top_p, top_k and min_p"},
-    {"num_generations_eval", "null", "see num_generations"},
     {"max_tool_calling_iterations", kAny, "there are no tools"},
     {"zero_truncated_completion_rewards", "false", "see mask_truncated_completions"},
     {"truncate_completions_at_first_boxed_answer", "false", "see stop_sequences"},
@@ -150,17 +148,15 @@ constexpr std::array kKnownKeys = std::to_array<KnownKey>({
     {"log_level", kAny, "see quiet"},
     {"log_level_replica", kAny, "see quiet"},
     {"log_like_grpo", kAny, "metrics have TRL's names already"},
-    {"log_unique_prompts", kAny, "see log_completions"},
     {"rich_log_completions*", kAny, "see log_completions"},
     {"log_completions_hub_repo", kAny, "nothing is uploaded"},
     {"log_multimodal", kAny, "prompts are texts"},
-    {"num_completions_to_print", kAny, "see log_completions"},
     {"disable_tqdm", kAny, "see quiet"},
     {"final_model_save_enabled", kAny, "the finished model is always saved"},
     {"push_to_hub*", kAny, "nothing is uploaded"},
     {"overwrite_hub_revision", kAny, "nothing is uploaded"},
     {"hub_*", kAny, "nothing is uploaded"},
-    {"wandb_*", kAny, "metrics go to output_dir"},
+    {"wandb_*", kAny, "see report_to; wandb reads its own WANDB_* variables"},
     {"trackio_*", kAny, "metrics go to output_dir"},
 });
 // clang-format on
@@ -189,27 +185,9 @@ std::string neutral_text(std::string_view neutral) {
   return text;
 }
 
-// report_to: naming nothing needs no word; naming a service that is not there yet does.
-KnownKeyVerdict judge_report_to(const Value& value) {
-  std::vector<std::string> names;
-  const auto add = [&names](const Value& item) {
-    if (const std::string name = plain(item); name != "none" && name != "null" && name != "[]") names.push_back(name);
-  };
-  if (value.kind == Value::Kind::list) {
-    std::for_each(value.items.begin(), value.items.end(), add);
-  } else {
-    add(value);
-  }
-  if (names.empty()) return {};
-  std::string text = names.front();
-  for (std::size_t i = 1; i < std::min<std::size_t>(names.size(), 5); ++i) text += ", " + names[i];
-  return {text + " is not there yet, ignored (metrics go to output_dir)", ""};
-}
-
 }  // namespace
 
 std::optional<KnownKeyVerdict> judge_known_key(const std::string& name, const Value& value) {
-  if (name == "report_to") return judge_report_to(value);
   const auto key = std::find_if(kKnownKeys.begin(), kKnownKeys.end(),
                                 [&name](const KnownKey& candidate) { return fits(candidate.name, name); });
   if (key == kKnownKeys.end()) return std::nullopt;

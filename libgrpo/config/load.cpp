@@ -3,6 +3,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/utf8.hpp"
 #include "libgrpo/config/field.hpp"
+#include "libgrpo/config/flat_reward_args.hpp"
 #include "libgrpo/config/known_keys.hpp"
 #include "libgrpo/config/validate.hpp"
 
@@ -65,6 +66,7 @@ class Loader {
   std::vector<std::string> errors_;
   std::set<std::string> failed_;  // options whose value was refused: no cross-check looks at them
   std::string source_;
+  FlatRewardArgs flat_args_;
   bool command_line_ = false;
   struct Seen {
     std::string spelling;
@@ -194,6 +196,10 @@ Value split_stop_sequences(const Value& value) {
 
 void Loader::apply(const Entry& entry) {
   const auto found = index_.find(entry.name);
+  if (std::string wrong; flat_args_.take(entry, place(entry.value.line), wrong)) {
+    if (!wrong.empty()) fail(place(entry.value.line) + ": " + entry.name + " = " + show(entry.value) + ": " + wrong);
+    return;
+  }
   if (found == index_.end()) return apply_unknown(entry);
   const Field& field = list_[found->second];
   const std::string written =
@@ -254,6 +260,7 @@ void Loader::apply_unknown(const Entry& entry) {
 }
 
 LoadedRecipe Loader::finish() {
+  flat_args_.put_into(loaded_.recipe.reward, loaded_.notes);
   for (const Problem& problem : cross_check(loaded_.recipe)) {
     const auto refused = [this](const std::string& name) { return failed_.count(name) > 0; };
     if (std::any_of(problem.names.begin(), problem.names.end(), refused)) continue;

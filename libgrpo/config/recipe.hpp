@@ -9,6 +9,9 @@
 #include "libgrpo/config/data_options.hpp"
 #include "libgrpo/config/dist_options.hpp"
 #include "libgrpo/config/objective_options.hpp"
+#include "libgrpo/config/server_options.hpp"
+#include "libgrpo/config/report_options.hpp"
+#include "libgrpo/config/reward_options.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,7 +22,8 @@ namespace grpo {
 
 enum class SchedulerType { linear, cosine, constant, constant_with_warmup };
 enum class SaveStrategy { no, steps };
-enum class EvalStrategy { no, steps };
+enum class EvalStrategy { no, steps, epoch };
+enum class MomentsDtype { float32, bfloat16 };
 enum class TorchDtype { float32, bfloat16, float16, automatic };  ///< automatic: as config.json says
 
 struct RunOptions {
@@ -76,14 +80,6 @@ struct SamplingOptions {
   bool operator==(const SamplingOptions&) const = default;
 };
 
-struct RewardOptions {
-  std::vector<std::string> reward_funcs = {"pure_accuracy_math"};
-  std::vector<double> reward_weights;  ///< empty: every weight is 1
-  std::int64_t soft_punish_cache = 4096;
-  std::optional<JsonTable> reward_args;  ///< reward -> its arguments
-  bool operator==(const RewardOptions&) const = default;
-};
-
 struct OptimizerOptions {
   double learning_rate = 1e-6;
   SchedulerType lr_scheduler_type = SchedulerType::linear;
@@ -93,6 +89,7 @@ struct OptimizerOptions {
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
   double weight_decay = 0.0;
+  MomentsDtype optim_moments_dtype = MomentsDtype::float32;
   double max_grad_norm = 1.0;                    ///< 0: no clipping
   std::int64_t per_device_train_batch_size = 8;  ///< completions
   std::int64_t gradient_accumulation_steps = 1;
@@ -133,6 +130,7 @@ struct MetricsOptions {
   EvalStrategy eval_strategy = EvalStrategy::no;
   std::optional<std::int64_t> eval_steps;  ///< unset: save_steps
   bool eval_on_start = false;
+  std::optional<std::int64_t> num_generations_eval;  ///< unset: one, greedy
   bool profile = false;
   bool operator==(const MetricsOptions&) const = default;
 };
@@ -143,6 +141,7 @@ struct Recipe {
   PolicyOptions policy;
   ReferenceOptions reference;
   SamplingOptions sampling;
+  ServerOptions server;
   RewardOptions reward;
   ObjectiveOptions objective;
   MaxentOptions maxent;
@@ -150,6 +149,7 @@ struct Recipe {
   DistOptions dist;
   CheckpointOptions checkpoint;
   MetricsOptions metrics;
+  ReportOptions report;
   bool operator==(const Recipe&) const = default;
 };
 

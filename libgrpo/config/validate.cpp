@@ -50,6 +50,13 @@ void check_policy(const Recipe& recipe, Problems& problems) {
   const ReferenceOptions& reference = recipe.reference;
   if (policy.use_peft && !policy.freeze.empty())
     problems.push_back({{"freeze", "use_peft"}, "adapters leave all of the model's own weights as they are; drop one of the two"});
+  if (recipe.dist.zero_stage == 3 && (policy.use_peft || !policy.freeze.empty()))
+    problems.push_back({{"zero_stage", "use_peft", "freeze"}, "stage 3 divides what is trained, and here most is not; use zero_stage 2"});
+  if (recipe.dist.zero_stage == 3 && recipe.server.uses_server())
+    problems.push_back({{"zero_stage", "use_vllm"}, "a server is sent whole weights, and stage 3 has none; use zero_stage 2"});
+  if (recipe.dist.zero_stage == 3 && (reference.sync_ref_model || reference.maxent_reference_ema_enabled))
+    problems.push_back({{"zero_stage", "sync_ref_model", "maxent_reference_ema_enabled"},
+                        "a reference that follows the policy needs all of it at once; use zero_stage 2"});
   if (policy.use_peft && (reference.sync_ref_model || reference.maxent_reference_ema_enabled))
     problems.push_back({{"use_peft", "sync_ref_model", "maxent_reference_ema_enabled"},
                         "sync_ref_model and maxent_reference_ema_enabled move the reference, but that of a model with adapters is the "
@@ -142,12 +149,25 @@ void check_evaluation(const Recipe& recipe, Problems& problems) {
   const auto& mixture = recipe.data.dataset_mixture;
   if (recipe.data.eval_dataset_name || (mixture && mixture->test_split_size)) return;
   constexpr const char* kNeeds = "needs eval_dataset_name, or test_split_size in dataset_mixture";
-  if (recipe.metrics.eval_strategy == EvalStrategy::steps) {
-    problems.push_back({{"eval_strategy", "eval_dataset_name"}, std::string("steps ") + kNeeds});
+  if (recipe.metrics.eval_strategy != EvalStrategy::no) {
+    const char* strategy = recipe.metrics.eval_strategy == EvalStrategy::steps ? "steps " : "epoch ";
+    problems.push_back({{"eval_strategy", "eval_dataset_name"}, std::string(strategy) + kNeeds});
   }
   if (recipe.metrics.eval_on_start) {
     problems.push_back({{"eval_on_start", "eval_dataset_name"}, std::string("true ") + kNeeds});
   }
+}
+
+void check_report(const Recipe& recipe, Problems& problems) {
+  // Those of transformers that are not there yet are told when the run begins.
+  const std::vector<std::string> known = {"tensorboard", "wandb",     "all",      "none",   "azure_ml", "clearml", "codecarbon", "comet_ml",
+                                          "dagshub",     "dvclive",   "flyte",    "mlflow", "neptune",  "swanlab", "trackio"};
+  const std::vector<std::string>& names = recipe.report.report_to;
+  for (const std::string& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      problems.push_back({{"report_to"}, "\"" + name + "\" is no service; there are tensorboard, wandb, all and none"});
+  if (names.size() > 1 && std::find(names.begin(), names.end(), "none") != names.end())
+    problems.push_back({{"report_to"}, "names services and none; keep one or the other"});
 }
 
 }  // namespace
@@ -160,8 +180,10 @@ std::vector<Problem> cross_check(const Recipe& recipe) {
   check_sampling_and_reward(recipe, problems);
   check_objective(recipe, problems);
   check_maxent(recipe, problems);
+  check_server(recipe, problems);
   check_batch(recipe, problems);
   check_evaluation(recipe, problems);
+  check_report(recipe, problems);
   return problems;
 }
 

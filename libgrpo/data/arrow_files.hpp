@@ -15,8 +15,8 @@
 namespace grpo::detail {
 
 /// Rows are decoded in slices of at most a few thousand, of which the last few are kept (64 MiB together), so memory does not grow
-/// with the file. Reading in order costs one decoding of the file. Reading at random costs one decoding of a row group a row,
-/// unless the slice is still kept: files meant for that have small row groups.
+/// with the file. Reading in order costs one decoding of the file. Reading at random costs up to one decoding of a row group a row,
+/// unless the slice is still kept; before that adds up to twice the whole file, the rows are laid out in a temporary file (laid_out.hpp).
 /// `only`: columns to read; empty: all. A column that is asked for and absent is left out.
 /// throws: Error{data}: not Parquet, damaged, no rows
 std::unique_ptr<Table> open_parquet(const std::filesystem::path& path, const std::vector<std::string>& only);

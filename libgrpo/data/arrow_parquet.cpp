@@ -1,6 +1,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/data/arrow_files.hpp"
 #include "libgrpo/data/arrow_values.hpp"
+#include "libgrpo/data/laid_out.hpp"
 
 #include <arrow/array.h>
 #include <arrow/io/file.h>
@@ -63,7 +64,7 @@ struct SliceId {
   bool operator==(const SliceId&) const = default;
 };
 
-class ParquetTable final : public Table {
+class ParquetTable final : public OrderedTable {
  public:
   ParquetTable(fs::path path, const std::vector<std::string>& only) : path_(std::move(path)) {
     reader_ = guarded(path_, [this] { return open(path_); });
@@ -98,6 +99,11 @@ class ParquetTable final : public Table {
   }
 
   [[nodiscard]] Place place(std::size_t row) const override { return {path_, fmt::format(" row {}", row + 1)}; }
+  [[nodiscard]] std::int64_t pieces() const override { return pieces_; }
+  [[nodiscard]] std::int64_t skipped() const override {
+    const std::lock_guard lock(mutex_);
+    return skipped_;
+  }
 
  private:
   using Batch = std::shared_ptr<arrow::RecordBatch>;
@@ -124,6 +130,7 @@ class ParquetTable final : public Table {
     const std::int64_t row_bytes = std::max<std::int64_t>(bytes, 0) / rows + 1;
     groups_.push_back({size_, rows, std::clamp<std::int64_t>(kSliceBytes / row_bytes, 1, kMostSliceRows)});
     size_ += rows;
+    pieces_ += (rows + groups_.back().slice_rows - 1) / groups_.back().slice_rows;
   }
 
   // A slice that is kept, or else the group is decoded up to it, on from where it was left if that is possible.
@@ -140,6 +147,7 @@ class ParquetTable final : public Table {
       batches_ = guarded(path_, [&] { return reader_->GetRecordBatchReader({static_cast<int>(id.group)}, leaves_); });
       open_ = {id.group, 0};
     }
+    skipped_ += id.slice - open_.slice;
     while (open_.slice <= id.slice) decode_next();
     return kept_.front().batch;
   }
@@ -178,8 +186,9 @@ class ParquetTable final : public Table {
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<int> leaves_;  // columns that are read
   std::vector<Group> groups_;
-  std::int64_t size_ = 0;
+  std::int64_t size_ = 0, pieces_ = 0;
   mutable std::mutex mutex_;
+  mutable std::int64_t skipped_ = 0;
   mutable std::unique_ptr<arrow::RecordBatchReader> batches_;  // of one row group
   mutable SliceId open_;                                       // what batches_ decodes next
   mutable std::list<Kept> kept_;                               // last used first
@@ -189,7 +198,7 @@ class ParquetTable final : public Table {
 }  // namespace
 
 std::unique_ptr<Table> open_parquet(const fs::path& path, const std::vector<std::string>& only) {
-  return std::make_unique<ParquetTable>(path, only);
+  return lay_out_when_scattered(std::make_unique<ParquetTable>(path, only));
 }
 
 }  // namespace grpo::detail

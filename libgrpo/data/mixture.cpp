@@ -19,20 +19,21 @@ struct Pick {
   std::uint32_t row;
 };
 
+using Parts = std::shared_ptr<const std::vector<MixturePart>>;
+
 class Mixture final : public PromptSource {
  public:
-  Mixture(std::vector<MixturePart> parts, std::vector<Pick> picks)
-      : parts_(std::move(parts)), picks_(std::move(picks)) {}
+  Mixture(Parts parts, std::vector<Pick> picks) : parts_(std::move(parts)), picks_(std::move(picks)) {}
 
   [[nodiscard]] std::size_t size() const override { return picks_.size(); }
 
   [[nodiscard]] Row row(std::size_t index) const override {
     GRPO_CHECK(index < picks_.size(), fmt::format("the mixture has {} rows, row {} was asked for", size(), index));
-    return parts_[picks_[index].part].source->row(picks_[index].row);
+    return (*parts_)[picks_[index].part].source->row(picks_[index].row);
   }
 
  private:
-  std::vector<MixturePart> parts_;
+  Parts parts_;
   std::vector<Pick> picks_;
 };
 
@@ -144,26 +145,24 @@ std::vector<Pick> by_proportion(const std::vector<MixturePart>& parts, const Mix
   return picks;
 }
 
-std::vector<Pick> one_side(std::vector<Pick> picks, const MixtureRule& rule) {
-  if (rule.test_share == 0.0) {
-    if (rule.split == TaskSplit::held_out) picks.clear();
-    return picks;
-  }
-  const std::size_t all = picks.size();
-  const auto test = static_cast<std::size_t>(std::ceil(static_cast<double>(all) * rule.test_share));
-  if (test >= all)
-    throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: test_split_size {} of {} rows leaves none to train on", rule.test_share, all)};
-  const auto border = picks.end() - static_cast<std::ptrdiff_t>(test);
-  return rule.split == TaskSplit::train ? std::vector<Pick>(picks.begin(), border) : std::vector<Pick>(border, picks.end());
+/// How many of the rows are held out: the last ones.
+std::size_t count_held_out(std::size_t all, double share) {
+  const auto held_out = static_cast<std::size_t>(std::ceil(static_cast<double>(all) * share));
+  if (held_out > 0 && held_out >= all)
+    throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: test_split_size {} of {} rows leaves none to train on", share, all)};
+  return held_out;
 }
 
 }  // namespace
 
-std::unique_ptr<PromptSource> make_mixture(std::vector<MixturePart> parts, const MixtureRule& rule) {
+MixtureSides make_mixture(std::vector<MixturePart> parts, const MixtureRule& rule) {
   if (parts.empty()) throw Error{ErrorKind::recipe, "dataset_mixture: no datasets"};
   const bool share = rule.sampling == MixtureSampling::share;
-  auto picks = one_side(share ? by_share(parts, rule.seed) : by_proportion(parts, rule), rule);
-  return std::make_unique<Mixture>(std::move(parts), std::move(picks));
+  const std::vector<Pick> picks = share ? by_share(parts, rule.seed) : by_proportion(parts, rule);
+  const auto border = picks.end() - static_cast<std::ptrdiff_t>(count_held_out(picks.size(), rule.test_share));
+  const Parts shared = std::make_shared<const std::vector<MixturePart>>(std::move(parts));
+  const auto side = [&](auto begin, auto end) { return std::make_unique<Mixture>(shared, std::vector<Pick>(begin, end)); };
+  return {side(picks.begin(), border), border == picks.end() ? nullptr : side(border, picks.end())};
 }
 
 }  // namespace grpo

@@ -53,7 +53,7 @@ struct DatasetView {
 /// Files of rows, each kind told by its name: JSON lines, a JSON array, CSV, Parquet; text also packed with gzip or zstd. Opening
 /// reads the first row; every other row is checked when it is read.
 /// Memory: JSON is mapped and costs 8 bytes a row; packed text and CSV are laid out in a temporary file first and mapped likewise;
-/// Parquet is decoded slice by slice (arrow_files.hpp). A filter reads every row once when it is opened and costs 4 bytes a kept row.
+/// Parquet is decoded slice by slice (arrow_files.hpp), and laid out too if rows are asked for in no order. A filter reads every row once when it is opened and costs 4 bytes a kept row.
 /// Values: strings as they are, numbers as their JSON text. A prompt column that holds a list of {"role", "content"}
 /// makes a conversational row; what else a turn holds (tool_calls, a list of parts) is kept for the chat template. Nesting in
 /// other columns is bounded (32). A solution that holds "####" (GSM8K) is cut to the text after the last one, thousands
@@ -97,7 +97,12 @@ struct MixtureRule {
   MixtureSampling sampling = MixtureSampling::share;
   StoppingStrategy stopping = StoppingStrategy::first_exhausted;
   double test_share = 0.0;  ///< the last ceil(rows * test_share) rows are held out
-  TaskSplit split = TaskSplit::train;  ///< train: what is not held out
+};
+
+/// Two disjoint sets of rows out of the same open files.
+struct MixtureSides {
+  std::unique_ptr<PromptSource> train;
+  std::unique_ptr<PromptSource> held_out;  ///< null if test_share is 0
 };
 
 /// - share: of each part the first floor(size * weight) rows after a seeded shuffle; one part after the other, then all shuffled
@@ -106,6 +111,6 @@ struct MixtureRule {
 /// The result is a fixed list, so where a run is in it stays one number. cost: 8 bytes a row
 /// throws: Error{recipe} if there is no part, a weight is out of range, a part or a side of the split ends up with no row, or the list
 /// would be longer than 2^32 - 1
-std::unique_ptr<PromptSource> make_mixture(std::vector<MixturePart> parts, const MixtureRule& rule);
+MixtureSides make_mixture(std::vector<MixturePart> parts, const MixtureRule& rule);
 
 }  // namespace grpo

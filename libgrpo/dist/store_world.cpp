@@ -53,6 +53,22 @@ class Underway final : public Pending {
   Watch& watch_;
 };
 
+/// What came from each sender, added up when all of it is there.
+class SummedShare final : public Pending {
+ public:
+  SummedShare(std::unique_ptr<Pending> exchange, at::Tensor received, at::Tensor share)
+      : exchange_(std::move(exchange)), received_(std::move(received)), share_(std::move(share)) {}
+  void wait() override {
+    exchange_->wait();
+    const at::NoGradGuard no_grad;
+    for (std::int64_t at = 0; at < received_.numel(); at += share_.numel()) share_.add_(received_.narrow(0, at, share_.numel()));
+  }
+
+ private:
+  std::unique_ptr<Pending> exchange_;
+  at::Tensor received_, share_;
+};
+
 std::shared_ptr<gloo::transport::Device> device(const std::string& interface) {
   if (!interface.empty()) return Group::createDeviceForHostname(interface);
   const char* name = std::getenv("GLOO_SOCKET_IFNAME");
@@ -63,19 +79,19 @@ class StoreWorld final : public World {
  public:
   StoreWorld(c10::intrusive_ptr<c10d::Store> store, int rank, int size, const WorldOptions& options, const std::string& interface,
              const std::string& holder)
-      : rank_(rank), size_(size), watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store->clone()), rank, size, holder, options) {
-    auto gloo = Group::Options::create(options.timeout);
-    gloo->devices.push_back(device(interface));
-    try {
-      group_ = c10::make_intrusive<Group>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, size, gloo);
-    } catch (const std::exception& error) {
-      watch_.blame(error.what());
-    }
-  }
+      : rank_(rank),
+        size_(size),
+        timeout_(options.timeout),
+        interface_(interface),
+        store_(std::move(store)),
+        watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store_->clone()), rank, size, holder, options),
+        group_(meet("gloo")) {}
   /// Where a rank is lost, collectives may never end, and the group's destructor would wait for them.
   ~StoreWorld() override {
     watch_.leave();
-    if (watch_.verdict()) static_cast<void>(group_.release());
+    if (!watch_.verdict()) return;
+    static_cast<void>(group_.release());
+    static_cast<void>(gathers_.release());
   }
   StoreWorld(const StoreWorld&) = delete;
   StoreWorld& operator=(const StoreWorld&) = delete;
@@ -86,6 +102,21 @@ class StoreWorld final : public World {
   std::unique_ptr<Pending> start_sum(at::Tensor values) override {
     std::vector<at::Tensor> tensors{std::move(values)};
     return start([&] { return group_->allreduce(tensors, {}); });
+  }
+  /// By an exchange of pieces: Gloo's own reduce-scatter never completes.
+  std::unique_ptr<Pending> start_sum_shares(at::Tensor values, at::Tensor share, const std::vector<bool>& senders) override {
+    const bool sends = senders[static_cast<std::size_t>(rank_)];
+    const std::int64_t piece = share.numel();
+    std::vector<std::int64_t> out(static_cast<std::size_t>(size_), sends ? piece : 0), in;
+    for (const bool sender : senders) in.push_back(sender ? piece : 0);
+    auto received = at::empty({piece * std::count(senders.begin(), senders.end(), true)}, values.options());
+    auto exchange = start([&] { return group_->alltoall_base(received, values, in, out); });
+    return std::make_unique<SummedShare>(std::move(exchange), std::move(received), std::move(share));
+  }
+  /// In a group of their own, so that they need no order among the sums. It meets at its first use.
+  std::unique_ptr<Pending> start_gather(at::Tensor whole, at::Tensor share) override {
+    if (!gathers_) gathers_ = meet("gathers");
+    return start([&] { return gathers_->_allgather_base(whole, share, {}); });
   }
   /// The lengths first, then all as long as the longest.
   [[nodiscard]] std::vector<std::string> gather_bytes(const std::string& mine) override {
@@ -102,9 +133,20 @@ class StoreWorld final : public World {
   }
 
   void enter_phase(const std::string& name) override { watch_.enter_phase(name); }
+  void ask_to_stop() override { watch_.ask_to_stop(); }
+  [[nodiscard]] bool asked_to_stop() const override { return watch_.asked_to_stop(); }
   void give_up(const std::string& why) override { watch_.report(why); }
 
  private:
+  c10::intrusive_ptr<Group> meet(const char* name) {
+    auto options = Group::Options::create(timeout_);
+    options->devices.push_back(device(interface_));
+    try {
+      return c10::make_intrusive<Group>(c10::make_intrusive<c10d::PrefixStore>(name, store_), rank_, size_, options);
+    } catch (const std::exception& error) {
+      watch_.blame(error.what());
+    }
+  }
   std::unique_ptr<Pending> start(const std::function<WorkPtr()>& collective) {
     if (const auto why = watch_.verdict()) throw Error(ErrorKind::backend, *why);
     watch_.count_collective();
@@ -117,8 +159,11 @@ class StoreWorld final : public World {
   }
 
   int rank_, size_;
+  std::chrono::milliseconds timeout_;
+  std::string interface_;
+  c10::intrusive_ptr<c10d::Store> store_;
   Watch watch_;
-  c10::intrusive_ptr<Group> group_;
+  c10::intrusive_ptr<Group> group_, gathers_;
 };
 
 bool is_loopback(const std::string& address) {

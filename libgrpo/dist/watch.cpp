@@ -17,6 +17,7 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr const char* kFault = "fault";
 constexpr const char* kNoFault = "-";
 constexpr const char* kBye = "bye";
+constexpr const char* kStops = "stops";
 constexpr auto kLongestGoodbye = std::chrono::seconds(5);
 
 Bytes to_bytes(const std::string& text) { return {text.begin(), text.end()}; }
@@ -32,9 +33,10 @@ std::string host_name() {
 struct Beat {
   std::string count, host, phase;
   std::int64_t collectives = 0;
+  bool stops = false;
 };
 
-std::string to_text(const Beat& beat) { return fmt::format("{}\n{}\n{}\n{}", beat.count, beat.collectives, beat.host, beat.phase); }
+std::string to_text(const Beat& beat) { return fmt::format("{}\n{}\n{}\n{}\n{}", beat.count, beat.collectives, beat.host, beat.phase, beat.stops ? kStops : ""); }
 
 Beat read_beat(const std::string& text) {
   Beat beat;
@@ -44,6 +46,9 @@ Beat read_beat(const std::string& text) {
   std::getline(lines, collectives);
   std::getline(lines, beat.host);
   std::getline(lines, beat.phase);
+  std::string stops;
+  std::getline(lines, stops);
+  beat.stops = stops == kStops;
   beat.collectives = std::strtoll(collectives.c_str(), nullptr, 10);
   return beat;
 }
@@ -111,7 +116,7 @@ void Watch::publish() {
   std::string text;
   {
     const std::lock_guard lock(mutex_);
-    text = to_text(Beat{std::to_string(count_++), host_, phase_, collectives_});
+    text = to_text(Beat{std::to_string(count_++), host_, phase_, collectives_, asked_to_stop_});
   }
   store_->set(beat_key(rank_), to_bytes(text));
 }
@@ -171,6 +176,7 @@ void Watch::look() {
   const auto now = Clock::now();
   for (int r = 0; r < size_; ++r) {
     const std::string text = to_text(values[static_cast<std::size_t>(r)]);
+    if (read_beat(text).stops) asked_to_stop_ = true;
     Peer& peer = peers_[static_cast<std::size_t>(r)];
     const std::lock_guard lock(mutex_);
     if (text != peer.text) {

@@ -1,7 +1,7 @@
 /// Signs of life: each rank tells a shared store what it is doing, and notices when another stops telling.
 ///
 /// A rank that dies leaves nothing but a closed connection, which its neighbours see at their next collective and the others never.
-/// Here every rank writes "beat/<rank>" every `beat` (a count, its collectives, host and phase) and reads all others'; one that
+/// Here every rank writes "beat/<rank>" every `beat` (a count, its collectives, host, phase, and whether a signal came) and reads all others'; one that
 /// does not change for `lost_after` is lost. A rank that ends for a reason of its own says so under the key "fault". If the store
 /// itself is gone, so is the rank that holds it.
 #pragma once
@@ -34,6 +34,9 @@ class Watch {
 
   void enter_phase(const std::string& name);
   void count_collective() { ++collectives_; }
+  /// Goes out with the next beat, and on from rank to rank.
+  void ask_to_stop() { asked_to_stop_ = true; }
+  [[nodiscard]] bool asked_to_stop() const { return asked_to_stop_; }
   /// Tells the others why this rank ends.
   void report(const std::string& why) noexcept;
   /// Why the run cannot go on, once that is known. cost: one lock
@@ -63,6 +66,7 @@ class Watch {
   WorldOptions options_;
   std::vector<std::string> keys_;
   std::atomic<std::int64_t> collectives_{0};
+  std::atomic<bool> asked_to_stop_{false};
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::int64_t count_ = 0;

@@ -1,7 +1,7 @@
 /// The ranks of a run, and everything they say to each other.
 ///
-/// All ranks call the same members in the same order (Message Passing Interface 4.1, section 6.1); a member blocks until the ranks it
-/// needs have called it too. What a sum returns is bit-equal on all ranks.
+/// All ranks call the same members in the same order (Message Passing Interface 4.1, section 6.1), start_gather() in an order of its own;
+/// a member blocks until the ranks it needs have called it too. What a sum returns is bit-equal on all ranks.
 #pragma once
 
 #include "libgrpo/dist/launch.hpp"
@@ -36,6 +36,15 @@ class World {
 
   /// Adds up over all ranks, in place. shape: any, the same everywhere, contiguous   cost: 2 (size-1)/size of its bytes sent by each rank
   virtual std::unique_ptr<Pending> start_sum(at::Tensor values) = 0;
+  /// Adds up over the ranks that send, each rank keeping its share: share += sum over r with senders[r] of rank r's piece number rank()
+  /// of size() equal ones. Summed in the order of ranks, in the share's type.
+  /// shape: values [size * n] any float type (empty on a rank that does not send), share [n]; both flat and contiguous
+  /// cost: (size-1)/size of the bytes of values sent by each rank that sends; as much memory as values, until wait()
+  virtual std::unique_ptr<Pending> start_sum_shares(at::Tensor values, at::Tensor share, const std::vector<bool>& senders) = 0;
+  /// whole = every rank's share, in the order of ranks. shape: whole [size * n], share [n], of one type, flat and contiguous; share
+  /// may be this rank's piece of whole. Gathers are ordered among themselves, not with sums.
+  /// cost: size-1 times the bytes of the share sent by each rank
+  virtual std::unique_ptr<Pending> start_gather(at::Tensor whole, at::Tensor share) = 0;
   /// Bytes of any length from each rank. returns: [size], in the order of ranks
   [[nodiscard]] virtual std::vector<std::string> gather_bytes(const std::string& mine) = 0;
 
@@ -43,6 +52,11 @@ class World {
   virtual void enter_phase(const std::string& name) = 0;
   /// Tells the others that this rank ends for a reason of its own, so that they end too. Does not throw.
   virtual void give_up(const std::string& why) = 0;
+
+  /// A signal came: all ranks learn of it within two beats, whatever they are doing. Does not throw. thread: any
+  virtual void ask_to_stop() = 0;
+  /// cost: one atomic load   thread: any
+  [[nodiscard]] virtual bool asked_to_stop() const = 0;
 
   [[nodiscard]] bool leads() const { return rank() == 0; }
   void sum(const at::Tensor& values) { start_sum(values)->wait(); }

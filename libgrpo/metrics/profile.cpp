@@ -6,47 +6,50 @@
 #include <fmt/format.h>
 
 namespace grpo {
-namespace {
 
-/// Tokens that a phase works through; 0: its cost has no such measure.
-double tokens_of(const std::string& phase, const StepTokens& tokens) {
-  if (phase == "sample") return tokens.sampled;
-  return phase == "train" || phase == "score" || phase == "reference" ? tokens.packed : 0.0;
-}
-
-}  // namespace
-
-void Profile::add(const std::vector<std::pair<std::string, double>>& phases, double seconds, const StepTokens& tokens) {
-  for (const auto& [name, spent] : phases) {
-    const auto known = std::find_if(phases_.begin(), phases_.end(), [&](const auto& phase) { return phase.first == name; });
+void Profile::add(const std::vector<PhaseSample>& phases, double seconds) {
+  auto behind = phases_.end();  // where a phase that is new goes
+  for (const PhaseSample& phase : phases) {
+    const auto known = std::find_if(phases_.begin(), phases_.end(), [&](const PhaseSample& p) { return p.name == phase.name; });
     if (known == phases_.end()) {
-      phases_.emplace_back(name, spent);
-    } else {
-      known->second += spent;
+      behind = std::next(phases_.insert(phase.inside ? behind : phases_.end(), phase));
+      continue;
     }
+    known->seconds += phase.seconds;
+    known->tokens += phase.tokens;
+    known->flops += phase.flops;
+    behind = std::next(known);
   }
   seconds_ += seconds;
-  tokens_.sampled += tokens.sampled;
-  tokens_.packed += tokens.packed;
   ++steps_;
 }
 
-std::string Profile::table(double wall, double peak_bytes) const {
+std::string Profile::line(const PhaseSample& phase, double all) const {
+  const double seconds = std::max(phase.seconds, 1e-12);
+  std::string text = fmt::format("{:<14} {:>8.3f} {:>6.1f} %", (phase.inside ? "  " : "") + phase.name, phase.seconds / steps_,
+                                 100.0 * phase.seconds / std::max(all, 1e-12));
+  text += phase.tokens > 0.0 ? fmt::format(" {:>10.1f}", phase.tokens / seconds) : fmt::format("{:>11}", "");
+  text += phase.flops > 0.0 ? fmt::format(" {:>9.1f}", phase.flops / seconds / 1e9) : fmt::format("{:>10}", "");
+  text += phase.flops > 0.0 && peak_flops_ > 0.0 ? fmt::format(" {:>6.1f} %", 100.0 * phase.flops / seconds / peak_flops_)
+                                                : fmt::format("{:>9}", "");
+  if (phase.peak_bytes > 0.0) text += fmt::format(" {:>10}", show_bytes(phase.peak_bytes));
+  return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+}
+
+std::string Profile::table(double wall, double behind, double peak_bytes) const {
   if (steps_ == 0) return {};
-  const double all = std::max(wall, seconds_);
-  std::string text = fmt::format("phase           s/step   share   tokens/s   ({} step{})\n", steps_, steps_ == 1 ? "" : "s");
-  const auto line = [&](const std::string& name, double spent) {
-    const double tokens = tokens_of(name, tokens_);
-    text += fmt::format("{:<14} {:>7.3f}  {:>5.1f} %", name, spent / steps_, 100.0 * spent / std::max(all, 1e-12));
-    text += tokens > 0.0 && spent > 0.0 ? fmt::format("   {:>8.1f}\n", tokens / spent) : "\n";
-  };
+  const double all = std::max(wall, seconds_ + behind);
+  std::string text = fmt::format("{:<14} {:>8} {:>8} {:>10} {:>9} {:>8} {:>10}   ({} step{})\n", "phase", "s/step", "share", "tokens/s",
+                                 "GFLOP/s", "of peak", "memory", steps_, steps_ == 1 ? "" : "s");
   double named = 0.0;
-  for (const auto& [name, spent] : phases_) {
-    line(name, spent);
-    named += spent;
+  for (const PhaseSample& phase : phases_) {
+    text += line(phase, all);
+    if (!phase.inside) named += phase.seconds;
   }
-  line("other", std::max(seconds_ - named, 0.0));
-  line("between steps", all - seconds_);
+  text += line({.name = "other", .seconds = std::max(seconds_ - named, 0.0)}, all);
+  text += line({.name = "between steps", .seconds = all - seconds_ - behind}, all);
+  text += line({.name = "after the last", .seconds = behind}, all);
+  if (peak_flops_ > 0.0) text += fmt::format("GEMM peak      {:.1f} GFLOP/s\n", peak_flops_ / 1e9);
   return text + fmt::format("peak memory    {}\n", show_bytes(peak_bytes));
 }
 

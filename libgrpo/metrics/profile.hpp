@@ -1,34 +1,42 @@
 /// Where the time of a run went, phase by phase: the table that --profile prints.
 ///
 /// Seconds are the trainer's own (StepReport::phases). What a step spent outside its named phases is the line "other"; what
-/// passed between steps (evaluation, checkpoints, logs) is the line "between steps". It measures nothing itself.
+/// passed between steps (evaluation, checkpoints, logs) is the line "between steps", what passed behind the last one (its checkpoint, which
+/// no step hides) "after the last". It measures nothing itself.
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace grpo {
 
-/// Tokens of one step's groups.
-struct StepTokens {
-  double sampled = 0.0;  ///< of completions
-  double packed = 0.0;   ///< of completions, and of each prompt once
+/// One phase of one step.
+struct PhaseSample {
+  std::string name;
+  double seconds = 0.0;
+  double tokens = 0.0;      ///< that the phase worked through; 0: its cost has no such measure
+  double flops = 0.0;       ///< that it could not do without; 0: likewise
+  double peak_bytes = 0.0;  ///< the most memory that the process had by the end of the phase; 0: not known
+  bool inside = false;      ///< a part of the last phase that is not inside one, which counts its seconds
 };
 
 class Profile {
  public:
-  /// `phases`: name and seconds; `seconds`: the whole step
-  void add(const std::vector<std::pair<std::string, double>>& phases, double seconds, const StepTokens& tokens);
-  /// One line per phase in the order phases first ran: seconds per step, share of all, tokens per second (sampled ones for
-  /// "sample", packed ones for "train", "score" and "reference", whether or not a group's gradient could be left out).
-  /// `wall`: seconds from the first step's start to now; `peak_bytes`: see peak_resident_bytes(). Empty before the first step.
-  [[nodiscard]] std::string table(double wall, double peak_bytes) const;
+  /// unit: floating-point operations a second that shares are of; 0: not known
+  void set_peak(double peak_flops) { peak_flops_ = peak_flops; }
+  /// `seconds`: the whole step
+  void add(const std::vector<PhaseSample>& phases, double seconds);
+  /// One line per phase in the order phases first ran: seconds per step, share of all, tokens a second, operations a second and their
+  /// share of the peak, and the most memory by the end of the phase when it ran first: where it grows, that phase needs it.
+  /// `wall`: seconds from the first step's start to now, `behind`: those of them after the last step and what followed it;
+  /// `peak_bytes`: see peak_resident_bytes(). Empty before the first step.
+  [[nodiscard]] std::string table(double wall, double behind, double peak_bytes) const;
 
  private:
-  std::vector<std::pair<std::string, double>> phases_;
-  double seconds_ = 0.0;
-  StepTokens tokens_;
+  [[nodiscard]] std::string line(const PhaseSample& phase, double all) const;
+
+  std::vector<PhaseSample> phases_;  // sums over steps; peak_bytes of the first
+  double peak_flops_ = 0.0, seconds_ = 0.0;
   int steps_ = 0;
 };
 

@@ -8,9 +8,16 @@
 namespace grpo {
 namespace {
 
-/// The last values as eight heights of blocks.
+std::string optional_metric(const std::map<std::string, double>& metrics, const char* key, const char* label, const char* format) {
+  const auto found = metrics.find(key);
+  return found == metrics.end() ? std::string() : fmt::format("  {} {}", label, fmt::format(fmt::runtime(format), found->second));
+}
+
+}  // namespace
+
 std::string sparkline(const std::vector<double>& values, std::size_t width) {
   static constexpr std::array<const char*, 8> kBlocks = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  if (values.empty()) return {};
   const std::size_t first = values.size() > width ? values.size() - width : 0;
   const auto [low, high] = std::minmax_element(values.begin() + static_cast<std::ptrdiff_t>(first), values.end());
   std::string line;
@@ -20,18 +27,6 @@ std::string sparkline(const std::vector<double>& values, std::size_t width) {
   }
   return line;
 }
-
-std::string optional_metric(const std::map<std::string, double>& metrics, const char* key, const char* label, const char* format) {
-  const auto found = metrics.find(key);
-  return found == metrics.end() ? std::string() : fmt::format("  {} {}", label, fmt::format(fmt::runtime(format), found->second));
-}
-
-std::string bar(double share) {
-  const auto filled = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * 20.0);
-  return std::string("[") + std::string(filled, '=') + std::string(20 - filled, ' ') + "]";
-}
-
-}  // namespace
 
 std::string show_duration(double seconds) {
   if (!std::isfinite(seconds)) return "?";
@@ -47,20 +42,13 @@ std::string show_bytes(double bytes) {
   return fmt::format("{:.0f} B", bytes);
 }
 
-ProgressLine::ProgressLine(std::ostream& out, bool live, std::int64_t total_steps)
-    : out_(out), live_(live), total_steps_(total_steps) {}
-
-void ProgressLine::step(std::int64_t step, const std::map<std::string, double>& metrics, double seconds, double tokens) {
-  if (rewards_.empty()) first_step_ = step - 1;
-  seconds_ += seconds;
-  const auto reward = metrics.find("reward");
-  rewards_.push_back(reward == metrics.end() ? 0.0 : reward->second);
-  const double per_step = seconds_ / static_cast<double>(step - first_step_);
-  const auto width = std::to_string(total_steps_).size();
-  std::string text = fmt::format("step {:>{}}/{}", step, width, total_steps_);
-  if (live_) text += " " + bar(static_cast<double>(step) / static_cast<double>(total_steps_));
+void ProgressLine::step(const ProgressStep& s) {
+  if (first_step_ < 0) first_step_ = s.step - 1;
+  seconds_ += s.seconds;
+  const auto& metrics = s.metrics;
+  const double per_step = seconds_ / static_cast<double>(s.step - first_step_);
+  std::string text = fmt::format("step {:>{}}/{}", s.step, std::to_string(total_steps_).size(), total_steps_);
   text += optional_metric(metrics, "reward", "reward", "{:6.3f}");
-  if (live_) text += " " + sparkline(rewards_, 16);
   text += optional_metric(metrics, "kl", "kl", "{:.4f}");
   text += optional_metric(metrics, "beta", "beta", "{:.3g}");
   text += optional_metric(metrics, "tau", "tau", "{:.3g}");
@@ -69,21 +57,11 @@ void ProgressLine::step(std::int64_t step, const std::map<std::string, double>& 
   text += optional_metric(metrics, "completions/mean_length", "len", "{:5.1f}");
   text += optional_metric(metrics, "frac_reward_zero_std", "no-signal", "{:.2f}");
   text += optional_metric(metrics, "grad_norm", "grad", "{:.2f}");
-  text += fmt::format("  {:.0f} tok/s  {:.1f} s", tokens / std::max(seconds, 1e-9), seconds);
-  text += fmt::format("  eta {}", show_duration(per_step * static_cast<double>(total_steps_ - step)));
+  text += fmt::format("  {:.0f} tok/s  {:.1f} s", s.packed_tokens / std::max(s.seconds, 1e-9), s.seconds);
+  text += fmt::format("  eta {}", show_duration(per_step * static_cast<double>(total_steps_ - s.step)));
   if (const auto skipped = metrics.find("skipped_steps"); skipped != metrics.end() && skipped->second > 0.0)
     text += "  SKIPPED: the gradient was not finite";
-  if (live_) {
-    out_ << "\r\033[K" << text << std::flush;
-    open_ = true;
-  } else {
-    out_ << text << std::endl;
-  }
-}
-
-void ProgressLine::finish() {
-  if (open_) out_ << std::endl;
-  open_ = false;
+  out_ << text << std::endl;
 }
 
 }  // namespace grpo

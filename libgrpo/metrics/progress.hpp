@@ -1,7 +1,9 @@
-/// What a person sees of a run: one live line on a terminal, plain lines where output is piped.
+/// What a person sees of a run while it goes: a block that is redrawn in place on a terminal (live_block.hpp), plain lines where
+/// output is piped (here).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <ostream>
 #include <string>
@@ -10,26 +12,43 @@
 
 namespace grpo {
 
-/// One line per step: step, reward (with a sparkline on a terminal), KL, entropy, length, tokens/s, seconds, ETA.
-class ProgressLine {
- public:
-  /// `live` redraws one line in place; otherwise each step gets a line of its own.
-  ProgressLine(std::ostream& out, bool live, std::int64_t total_steps);
+/// A finished step, as far as progress shows it.
+struct ProgressStep {
+  std::int64_t step = 0;
+  std::map<std::string, double> metrics;
+  std::vector<std::pair<std::string, double>> phases;  ///< seconds
+  double seconds = 0.0;
+  double sampled_tokens = 0.0, packed_tokens = 0.0;  ///< of completions; with each prompt once
+  double memory_bytes = 0.0;                         ///< 0: not known
+  std::int64_t checkpoint_step = -1;                 ///< -1: there is none
+  double checkpoint_age = 0.0;                       ///< seconds
+};
 
-  void step(std::int64_t step, const std::map<std::string, double>& metrics, double seconds, double tokens);
-  /// Ends the live line, so that other text starts on a fresh one.
-  void finish();
+class Progress {
+ public:
+  virtual ~Progress() = default;
+  virtual void step(const ProgressStep& step) = 0;
+  /// Leaves what is shown where it is, so that other text starts on a fresh line.
+  virtual void finish() {}
+  /// Runs `print`, which writes whole lines to where progress is shown, so that the two do not mix.
+  virtual void say(const std::function<void()>& print) { print(); }
+};
+
+/// One line per step: step, reward, KL, entropy, length, tokens/s, seconds, ETA.
+class ProgressLine final : public Progress {
+ public:
+  ProgressLine(std::ostream& out, std::int64_t total_steps) : out_(out), total_steps_(total_steps) {}
+  void step(const ProgressStep& step) override;
 
  private:
   std::ostream& out_;
-  bool live_;
   std::int64_t total_steps_;
-  std::int64_t first_step_ = 0;
+  std::int64_t first_step_ = -1;
   double seconds_ = 0.0;
-  std::vector<double> rewards_;
-  bool open_ = false;
 };
 
+/// The last `width` values as blocks of eight heights, lowest to highest.
+std::string sparkline(const std::vector<double>& values, std::size_t width);
 /// "1h02m", "3m07s", "12s"
 std::string show_duration(double seconds);
 /// "1.4 GB", "98.4 MB"; powers of 1000

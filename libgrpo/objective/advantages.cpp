@@ -64,13 +64,23 @@ std::vector<double> standardised(const std::vector<double>& values) {
 
 }  // namespace
 
-std::vector<double> total_rewards(const RewardTable& table) {
+std::vector<bool> failed_completions(const RewardTable& table) {
   if (table.columns.empty()) return {};
-  std::vector<double> totals(table.columns.front().rewards.size(), kNaN);
+  std::vector<bool> failed(table.columns.front().rewards.size(), false);
   for (const RewardColumn& column : table.columns) {
-    GRPO_CHECK_EQ(column.rewards.size(), totals.size(), "every reward function judges every completion");
+    GRPO_CHECK_EQ(column.rewards.size(), failed.size(), "every reward function judges every completion");
+    for (std::size_t i = 0; i < failed.size(); ++i)
+      if (column.rewards[i].is_failed() && column.weight != 0.0) failed[i] = true;
+  }
+  return failed;
+}
+
+std::vector<double> total_rewards(const RewardTable& table) {
+  const std::vector<bool> failed = failed_completions(table);
+  std::vector<double> totals(failed.size(), kNaN);
+  for (const RewardColumn& column : table.columns) {
     for (std::size_t i = 0; i < totals.size(); ++i) {
-      if (!column.rewards[i].has_value()) continue;
+      if (!column.rewards[i].has_value() || failed[i]) continue;
       totals[i] = (std::isnan(totals[i]) ? 0.0 : totals[i]) + column.weight * column.rewards[i].value();
     }
   }
@@ -107,10 +117,12 @@ Advantages estimate_advantages(const std::vector<double>& rewards, const std::ve
 Advantages normalize_then_sum(const RewardTable& table, const std::vector<std::int64_t>& group_of) {
   Advantages result;
   describe_groups(result, total_rewards(table), group_of);
+  const std::vector<bool> failed = failed_completions(table);
   std::vector<double> sums(group_of.size(), kNaN);
   for (const RewardColumn& column : table.columns) {
     std::vector<double> values;
-    for (const Reward& reward : column.rewards) values.push_back(reward.has_value() ? reward.value() : kNaN);
+    for (std::size_t i = 0; i < failed.size(); ++i)
+      values.push_back(column.rewards[i].has_value() && !failed[i] ? column.rewards[i].value() : kNaN);
     std::vector<Moments> groups;
     for (const auto& group : by_group(values, group_of)) groups.push_back(moments(group));
     for (std::size_t i = 0; i < values.size(); ++i) {

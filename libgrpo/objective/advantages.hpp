@@ -1,5 +1,5 @@
 /// Rewards -> advantages, in double precision, without tensors. r_i = sum_k weight_k R_ik over the reward functions that gave
-/// a value, minus the KL penalty where it is part of the reward.
+/// a value (none if one of them failed), minus the KL penalty where it is part of the reward.
 ///
 ///     grpo                          A_i = (r_i - mean_group) / (std + 1e-4)         std of group, batch, or no division
 ///     rloo                          A_i = r_i - mean of the group's other rewards
@@ -22,7 +22,12 @@
 
 namespace grpo {
 
-/// Weighted sum per completion. A completion for which no function gave a value is NaN: it has no reward, which is not 0.
+/// Completions whose reward is unknown: a function that has a weight failed on them. shape: -> [N]
+/// throws: Error{contract} if columns differ in length
+std::vector<bool> failed_completions(const RewardTable& table);
+
+/// Weighted sum per completion. A completion for which no function gave a value, or one that counts failed, is NaN: it has no reward,
+/// which is not 0, and a sum of what is left would compare it with others by a different measure.
 /// shape: -> [N]   throws: Error{contract} if columns differ in length
 std::vector<double> total_rewards(const RewardTable& table);
 

@@ -85,7 +85,7 @@ at::Tensor Grpo::most_uncertain(const CreditInput& in, const at::Tensor& counts)
 
 Credit Grpo::credit(const CreditInput& in) const {
   const Advantages a = advantages(in);
-  const Counted count = counted(in.batch, a.group_std, options_);
+  const Counted count = counted(in, a.group_std, options_);
   Credit credit;
   credit.coefficients = a.values;
   credit.advantages = at_tokens(a.values, in.batch);

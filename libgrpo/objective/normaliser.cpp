@@ -1,6 +1,7 @@
 #include "libgrpo/objective/normaliser.hpp"
 
 #include "libgrpo/base/check.hpp"
+#include "libgrpo/objective/advantages.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <algorithm>
@@ -8,11 +9,13 @@
 
 namespace grpo {
 
-Counted counted(const Batch& batch, const std::vector<double>& group_std, const ObjectiveOptions& options) {
+Counted counted(const CreditInput& input, const std::vector<double>& group_std, const ObjectiveOptions& options) {
+  const Batch& batch = input.batch;
+  const std::vector<bool> failed = failed_completions(input.rewards);
   const auto completions = static_cast<std::size_t>(batch.num_completions());
   Counted result{std::vector<bool>(completions, true), std::vector<bool>(completions, true)};
   for (std::size_t i = 0; i < completions; ++i) {
-    if (options.exclude_zero_std_groups && group_std[static_cast<std::size_t>(batch.group_of()[i])] == 0.0)
+    if (failed[i] || (options.exclude_zero_std_groups && group_std[static_cast<std::size_t>(batch.group_of()[i])] == 0.0))
       result.tokens[i] = result.completions[i] = false;
     if (options.mask_truncated_completions && batch.truncated()[i]) result.tokens[i] = false;
   }

@@ -25,8 +25,8 @@ struct Counted {
 };
 
 /// Truncated completions masked (mask_truncated_completions), completions of groups without signal (std 0) excluded
-/// (exclude_zero_std_groups). `group_std` [B]
-Counted counted(const Batch& batch, const std::vector<double>& group_std, const ObjectiveOptions& options);
+/// (exclude_zero_std_groups), and always those whose reward failed: as if they had not been sampled. `group_std` [B]
+Counted counted(const CreditInput& input, const std::vector<double>& group_std, const ObjectiveOptions& options);
 
 /// Completions of each group of the step that can be compared: those with a reward (not NaN) that are not masked as truncated.
 /// A group of the step may come out empty; groups outside the step are left out.

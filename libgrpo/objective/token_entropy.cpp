@@ -30,7 +30,7 @@ Credit TokenEntropy::credit(const CreditInput& in) const {
   credit.metrics["maxent/alpha"] = alpha;
   if (alpha == 0.0) return credit;
   const bool by_completion = options_.loss_type == LossType::grpo || options_.loss_type == LossType::dr_grpo;
-  const Counted all = counted(in.batch, std::vector<double>(static_cast<std::size_t>(in.batch.num_groups()), 1.0), options_);
+  const Counted all = counted(in, std::vector<double>(static_cast<std::size_t>(in.batch.num_groups()), 1.0), options_);
   const auto mean = token_weights(by_completion ? LossType::grpo : LossType::bnpo, in, all, context_.max_completion_length);
   const auto bonus = mean * (alpha / std::log(static_cast<double>(context_.vocab_size)));
   credit.entropy_weights = credit.entropy_weights.defined() ? credit.entropy_weights + bonus : bonus;

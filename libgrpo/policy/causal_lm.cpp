@@ -43,6 +43,17 @@ at::Tensor heads(const at::Tensor& columns, const at::Tensor& norm_weight, const
   return angles != nullptr ? rotary(x, angles->cos, angles->sin) : x;
 }
 
+/// Weights that are all there.
+class HeldWeights final : public WeightSource {
+ public:
+  explicit HeldWeights(const Weights& weights) : weights_(weights) {}
+  OuterWeights outer() override { return {weights_.embed, weights_.norm, weights_.head}; }
+  LayerWeights layer(std::int64_t index) override { return weights_.layers[static_cast<std::size_t>(index)]; }
+
+ private:
+  const Weights& weights_;
+};
+
 }  // namespace
 
 /// What all layers of one forward pass share. It lives until the backward pass if layers are computed again there.
@@ -50,7 +61,8 @@ struct CausalLm::Pass {
   std::shared_ptr<Attend> attend;
   at::Tensor positions;
   std::optional<Angles> angles, local;  // local: of sliding layers
-  const Weights* weights;
+  std::shared_ptr<WeightSource> weights;
+  OuterWeights outer;
   const Lora* lora;  // null: adapters off
   Dropout dropout = {};
 
@@ -85,21 +97,24 @@ at::Tensor TreeAttend::operator()(int64_t /*layer*/, const AttentionRule& rule, 
 at::Tensor CausalLm::layer(int64_t i, const at::Tensor& x, const Pass& pass) const {
   static const LayerAdapters kNone;
   const ModelConfig& c = config_;
-  const LayerWeights& w = pass.weights->layers[static_cast<std::size_t>(i)];
+  const LayerWeights w = pass.weights->layer(i);
   const LayerAdapters& adapters = pass.lora != nullptr ? pass.lora->layer(i) : kNone;
   const LayerKind kind = c.layer(i);
   const Angles* turn = !kind.rotates ? nullptr : kind.sliding ? &*pass.local : &*pass.angles;
   const int64_t rows = x.size(0), q_width = c.num_heads * c.head_dim, kv_width = c.num_kv_heads * c.head_dim;
-  const auto qkv = adapted_linear(norm(x, w.input_norm, c), w.qkv, w.qkv_bias, adapters.qkv, pass.dropout_of(i, 0));
+  // Cheap to make again, and half as wide as a layer is: not kept.
+  const auto normed = [&c](const at::Tensor& from, const at::Tensor& weight) {
+    return Derived{from, [&c, weight](const at::Tensor& input) { return norm(input, weight, c); }};
+  };
+  const auto qkv = adapted_linear(normed(x, w.input_norm), w.qkv, w.qkv_bias, adapters.qkv, pass.dropout_of(i, 0));
   const auto q = heads(qkv.narrow(1, 0, q_width), w.q_norm, turn, c);
   const auto k = heads(qkv.narrow(1, q_width, kv_width), w.k_norm, turn, c);
   const auto v = qkv.narrow(1, q_width + kv_width, kv_width).view({rows, c.num_kv_heads, c.head_dim});
   const auto seen = (*pass.attend)(i, attention_rule(i), q, k, v).reshape({rows, q_width});
   const auto attended = adapted_linear(seen, w.o, w.o_bias, adapters.o, pass.dropout_of(i, 1));
   const auto y = x + scaled(norm(attended, w.attention_output_norm, c), c.residual_multiplier);
-  const auto gate_up =
-      adapted_linear(norm(y, w.post_attention_norm, c), w.gate_up, w.gate_up_bias, adapters.gate_up, pass.dropout_of(i, 2));
-  const auto gated = c.activation == Activation::silu ? swiglu(gate_up) : geglu_tanh(gate_up);
+  const auto gate_up = adapted_linear(normed(y, w.post_attention_norm), w.gate_up, w.gate_up_bias, adapters.gate_up, pass.dropout_of(i, 2));
+  const Derived gated{gate_up, c.activation == Activation::silu ? swiglu : geglu_tanh};
   const auto down = adapted_linear(gated, w.down, w.down_bias, adapters.down, pass.dropout_of(i, 3));
   return y + scaled(norm(down, w.mlp_output_norm, c), c.residual_multiplier);
 }
@@ -113,36 +128,41 @@ at::Tensor CausalLm::run(const at::Tensor& ids, std::shared_ptr<Pass> pass) cons
   pass->angles.emplace(rope_, positions);
   pass->local = pass->angles;
   if (c.rope_local_theta > 0.0) pass->local.emplace(local_rope_, positions);
-  auto x = scaled(grpo::embedding(pass->weights->embed, ids), c.embedding_multiplier);
+  auto x = scaled(grpo::embedding(pass->outer.embed, ids), c.embedding_multiplier);
+  const bool again = checkpointing_ || source_ != nullptr;
   for (int64_t i = 0; i < c.num_layers; ++i)
-    x = checkpointing_ ? recomputed(x, [this, i, pass](const at::Tensor& input) { return layer(i, input, *pass); }) : layer(i, x, *pass);
-  return norm(x, pass->weights->norm, c);
+    x = again ? recomputed(x, [this, i, pass](const at::Tensor& input) { return layer(i, input, *pass); }) : layer(i, x, *pass);
+  return norm(x, pass->outer.norm, c);
+}
+
+std::shared_ptr<WeightSource> CausalLm::source(bool adapted) const {
+  return source_ ? source_ : std::make_shared<HeldWeights>(adapted && lora_ ? lora_->weights() : weights_);
+}
+
+std::shared_ptr<CausalLm::Pass> CausalLm::new_pass(std::shared_ptr<Attend> attend, const at::Tensor& positions, bool adapted) const {
+  auto weights = source(adapted);
+  auto outer = weights->outer();
+  return std::make_shared<Pass>(
+      Pass{std::move(attend), positions, {}, {}, std::move(weights), std::move(outer), adapted && lora_ ? &*lora_ : nullptr});
 }
 
 at::Tensor CausalLm::hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const {
-  const std::shared_ptr<Attend> borrowed(std::shared_ptr<Attend>(), &attend);
-  const Lora* lora = lora_ ? &*lora_ : nullptr;
-  return run(ids, std::make_shared<Pass>(Pass{borrowed, positions, {}, {}, lora != nullptr ? &lora->weights() : &weights_, lora}));
+  return run(ids, new_pass(std::shared_ptr<Attend>(std::shared_ptr<Attend>(), &attend), positions, true));
 }
 
 at::Tensor CausalLm::logits(const at::Tensor& hidden) const {
-  const at::Tensor& head = lora_ ? lora_->weights().head : weights_.head;
-  const auto z = scaled(adapted_linear(hidden, head, {}), 1.0 / config_.logits_divisor);
+  const auto z = scaled(adapted_linear(hidden, source(true)->outer().head, {}), 1.0 / config_.logits_divisor);
   return config_.logits_softcap > 0.0 ? config_.logits_softcap * at::tanh(z / config_.logits_softcap) : z;
 }
 
 /// A divisor of the logits is a temperature; no family has both a divisor and a softcap.
 TokenScores CausalLm::score(const Part& part, double temperature, bool adapted) const {
-  const Lora* lora = adapted && lora_ ? &*lora_ : nullptr;
-  auto pass = std::make_shared<Pass>(Pass{std::make_shared<TreeAttend>(part.tree), part.positions, {}, {}, &weights_, lora});
-  if (lora != nullptr) {
-    pass->weights = &lora->weights();
-    // The same token of a step drops the same entries, whatever the part's place among the parts.
-    if (noise_) pass->dropout = {lora->options().dropout, derive_seed(*noise_, static_cast<std::uint64_t>(part.tokens[0].item<int64_t>()) << 32)};
-  }
-  const Weights* weights = pass->weights;
-  const auto states = run(part.ids, std::move(pass));
-  return token_scores(states.index_select(0, part.source), weights->head, part.targets, temperature * config_.logits_divisor,
+  const auto pass = new_pass(std::make_shared<TreeAttend>(part.tree), part.positions, adapted);
+  // The same token of a step drops the same entries, whatever the part's place among the parts.
+  if (pass->lora != nullptr && noise_)
+    pass->dropout = {lora_->options().dropout, derive_seed(*noise_, static_cast<std::uint64_t>(part.tokens[0].item<int64_t>()) << 32)};
+  const auto states = run(part.ids, pass);
+  return token_scores(states.index_select(0, part.source), pass->outer.head, part.targets, temperature * config_.logits_divisor,
                       config_.logits_softcap);
 }
 

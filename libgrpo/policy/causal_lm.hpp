@@ -16,7 +16,7 @@
 #include "libgrpo/policy/model_config.hpp"
 #include "libgrpo/policy/policy.hpp"
 #include "libgrpo/policy/rope.hpp"
-#include "libgrpo/policy/weights.hpp"
+#include "libgrpo/policy/weight_source.hpp"
 #include "libgrpo/tensor/attention.hpp"
 
 #include <filesystem>
@@ -75,6 +75,9 @@ class CausalLm final : public Policy {
   /// Leaves weights out of parameters(): those whose names in model files fit a pattern (* any text, ? any character).
   /// throws: Error{recipe} for a pattern that fits nothing, or only a part of weights that are stored in one matrix
   void freeze(const std::vector<std::string>& patterns);
+  /// Forward passes take the weights from `source` from now on, and layers are computed again in the backward pass; weights() may be
+  /// shapes alone (at::kMeta), and then only what computes works: hidden(), logits(), score().
+  void read_from(std::shared_ptr<WeightSource> source) { source_ = std::move(source); }
   /// Keeps only the inputs of layers for the backward pass.
   void set_gradient_checkpointing(bool on) { checkpointing_ = on; }
   /// Switches training on: parameters() become leaves with gradients. A frozen reference never calls it.
@@ -82,12 +85,15 @@ class CausalLm final : public Policy {
 
  private:
   struct Pass;
+  [[nodiscard]] std::shared_ptr<WeightSource> source(bool adapted) const;
+  [[nodiscard]] std::shared_ptr<Pass> new_pass(std::shared_ptr<Attend> attend, const at::Tensor& positions, bool adapted) const;
   [[nodiscard]] at::Tensor layer(std::int64_t index, const at::Tensor& x, const Pass& pass) const;
   [[nodiscard]] at::Tensor run(const at::Tensor& ids, std::shared_ptr<Pass> pass) const;
   [[nodiscard]] TokenScores score(const Part& part, double temperature, bool adapted) const;
 
   ModelConfig config_;
   Weights weights_;
+  std::shared_ptr<WeightSource> source_;  // null: weights_ themselves
   Rope rope_, local_rope_;  // local: of sliding layers, where they have their own
   std::optional<Lora> lora_;
   std::vector<std::string> frozen_;  // names as in parameters()

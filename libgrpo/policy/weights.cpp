@@ -98,14 +98,19 @@ std::vector<NamedSlice> named_slices(const Weights& w, const ModelConfig& c) {
   return slices;
 }
 
+std::unique_ptr<OpenWeights> open_weights(const fs::path& model, const std::vector<NamedSlice>& slices) {
+  return fs::is_directory(model) ? open_folder(model, slices) : open_gguf(model, slices);
+}
+
 Weights load_weights(const fs::path& model, const ModelConfig& config, WeightPlace place) {
   Weights weights = Weights::allocate(config);
   const auto slices = named_slices(weights, config);
-  if (fs::is_directory(model)) {
-    read_folder(model, slices, place);
-  } else {
-    read_gguf(model, slices);
+  if (place == WeightPlace::mapped && fs::is_directory(model)) {
+    map_folder(model, slices);
+    return weights;
   }
+  const auto file = open_weights(model, slices);
+  for (std::size_t i = 0; i < slices.size(); ++i) file->read(i, slices[i].slice);
   return weights;
 }
 

@@ -123,6 +123,29 @@ std::vector<Placed> find_tensors(const fs::path& folder, const std::vector<Weigh
   return placed;
 }
 
+/// The stored values, converted to the type of `to`.
+void copy_stored(const Placed& placed, const at::Tensor& to) {
+  to.copy_(as_tensor(*placed.stored, weight_type(placed.file->path, *placed.stored)));
+}
+
+class OpenFolder final : public OpenWeights {
+ public:
+  OpenFolder(const fs::path& folder, const std::vector<NamedSlice>& slices)
+      : files_(open_weight_files(folder, MapAccess::read)), placed_(find_tensors(folder, files_, slices)) {}
+
+  void read(std::size_t index, const at::Tensor& to) const override { copy_stored(placed_[index], to); }
+
+  [[nodiscard]] std::uint64_t stored_bytes() const override {
+    std::uint64_t bytes = 0;
+    for (const Placed& placed : placed_) bytes += placed.stored->data.size();
+    return bytes;
+  }
+
+ private:
+  std::vector<WeightFile> files_;
+  std::vector<Placed> placed_;
+};
+
 /// Whether the file holds the memory of one tensor, of which `parts` are all slices in order, bit by bit.
 bool lies_as_needed(std::span<const Placed> parts) {
   const at::Tensor& first = parts.front().slice->slice;
@@ -148,18 +171,21 @@ void map_storage(const Placed& first) {
 
 }  // namespace
 
-void read_folder(const fs::path& folder, const std::vector<NamedSlice>& slices, WeightPlace place) {
-  const bool map = place == WeightPlace::mapped;
-  const auto files = open_weight_files(folder, map ? MapAccess::copy_on_write : MapAccess::read);
+std::unique_ptr<OpenWeights> open_folder(const fs::path& folder, const std::vector<NamedSlice>& slices) {
+  return std::make_unique<OpenFolder>(folder, slices);
+}
+
+void map_folder(const fs::path& folder, const std::vector<NamedSlice>& slices) {
+  const auto files = open_weight_files(folder, MapAccess::copy_on_write);
   const auto placed = find_tensors(folder, files, slices);
   for (std::size_t begin = 0, end = 0; begin < placed.size(); begin = end) {
     const auto& storage = placed[begin].slice->slice.storage();
     while (end < placed.size() && placed[end].slice->slice.storage().is_alias_of(storage)) ++end;
     const auto parts = std::span(placed).subspan(begin, end - begin);
-    if (map && lies_as_needed(parts)) {
+    if (lies_as_needed(parts)) {
       map_storage(parts.front());
     } else {
-      for (const Placed& part : parts) part.slice->slice.copy_(as_tensor(*part.stored, weight_type(part.file->path, *part.stored)));
+      for (const Placed& part : parts) copy_stored(part, part.slice->slice);
     }
   }
 }

@@ -18,28 +18,50 @@ void dequantize_into(const GgufTensor& tensor, float* to, int64_t count) {
   });
 }
 
-}  // namespace
+class OpenGguf final : public OpenWeights {
+ public:
+  OpenGguf(const fs::path& path, const std::vector<NamedSlice>& slices) : file_(path) {
+    for (const NamedSlice& slice : slices) {
+      const GgufTensor* tensor = file_.find(slice.gguf_name);
+      if (tensor == nullptr) refuse_weights(path, fmt::format("tensor {} is missing", slice.gguf_name));
+      check_weight_shape(path, tensor->name, tensor->shape, slice.slice);
+      stored_.push_back({tensor, slice.rotary_heads});
+    }
+  }
 
-void read_gguf(const fs::path& path, const std::vector<NamedSlice>& slices) {
-  const GgufFile file(path);
-  for (const NamedSlice& slice : slices) {
-    const GgufTensor* tensor = file.find(slice.gguf_name);
-    if (tensor == nullptr) refuse_weights(path, fmt::format("tensor {} is missing", slice.gguf_name));
-    check_weight_shape(path, tensor->name, tensor->shape, slice.slice);
-    if (slice.rotary_heads == 0 && slice.slice.scalar_type() == at::kFloat) {
-      dequantize_into(*tensor, slice.slice.mutable_data_ptr<float>(), slice.slice.numel());
-      continue;
+  void read(std::size_t index, const at::Tensor& to) const override {
+    const auto& [tensor, rotary_heads] = stored_[index];
+    if (rotary_heads == 0 && to.scalar_type() == at::kFloat) return dequantize_into(*tensor, to.mutable_data_ptr<float>(), to.numel());
+    const auto full = at::empty(to.sizes(), at::kFloat);
+    dequantize_into(*tensor, full.mutable_data_ptr<float>(), full.numel());
+    if (rotary_heads == 0) {
+      to.copy_(full);
+      return;
     }
     // GGUF keeps a head's two halves interleaved row by row; Hugging Face keeps them one after the other.
-    auto stored = at::empty(slice.slice.sizes(), at::kFloat);
-    dequantize_into(*tensor, stored.mutable_data_ptr<float>(), stored.numel());
-    if (slice.rotary_heads == 0) {
-      slice.slice.copy_(stored);
-      continue;
-    }
-    const int64_t half = slice.slice.size(0) / slice.rotary_heads / 2;
-    slice.slice.view({slice.rotary_heads, 2, half, -1}).copy_(stored.view({slice.rotary_heads, half, 2, -1}).transpose(1, 2));
+    const int64_t half = to.size(0) / rotary_heads / 2;
+    to.view({rotary_heads, 2, half, -1}).copy_(full.view({rotary_heads, half, 2, -1}).transpose(1, 2));
   }
+
+  [[nodiscard]] std::uint64_t stored_bytes() const override {
+    std::uint64_t bytes = 0;
+    for (const Stored& stored : stored_) bytes += stored.tensor->data.size();
+    return bytes;
+  }
+
+ private:
+  struct Stored {
+    const GgufTensor* tensor;
+    int64_t rotary_heads;
+  };
+  GgufFile file_;
+  std::vector<Stored> stored_;
+};
+
+}  // namespace
+
+std::unique_ptr<OpenWeights> open_gguf(const fs::path& path, const std::vector<NamedSlice>& slices) {
+  return std::make_unique<OpenGguf>(path, slices);
 }
 
 }  // namespace grpo

@@ -3,6 +3,7 @@
 /// docs/guides/rewards.md has the rules in full.
 #pragma once
 
+#include "libgrpo/reward/math_verify.hpp"
 #include "libgrpo/reward/reward_fn.hpp"
 
 #include <memory>
@@ -73,10 +74,23 @@ std::unique_ptr<RewardFn> make_regex(const RewardSettings& settings);
 /// 1 if the answer is the gold letter: B, (B), B. or "B) Paris". Not applicable if the solution is no such letter.
 std::unique_ptr<RewardFn> make_choice(const RewardSettings& settings);
 
+/// 1 if all tests of the row pass behind the code of the completion, in a jail (jail.hpp); with `partial` the share of them. Not applicable
+/// without tests.
+std::unique_ptr<RewardFn> make_python_unit_tests(const RewardSettings& settings);
+
+/// 1 if the program of the completion prints what each case of the row expects, in a jail; with `partial` the share of them. Not applicable
+/// without cases.
+std::unique_ptr<RewardFn> make_stdin_stdout(const RewardSettings& settings);
+
 /// The prompt has a gold answer.
 bool has_gold(const Prompt& prompt);
 /// The completion's final answer is the gold one, by math_verify's rules.
-bool is_right(const Prompt& prompt, const Completion& completion);
+bool is_right(MathGold& gold, const Completion& completion);
+
+/// A reward that compares completions with the prompt's gold answer, which is read once for the group; not applicable without one. `mode` as
+/// RewardFn::mode(), or null for that.
+std::unique_ptr<RewardFn> make_gold_reward(std::string name, std::function<Reward(MathGold&, const Completion&)> score,
+                                           std::function<std::string(const Completion&)> mode = nullptr);
 
 /// make_reward() with RewardFn::mode() as a function, too.
 std::unique_ptr<RewardFn> make_reward_with_mode(std::string name, std::function<Reward(const Prompt&, const Completion&)> score,

@@ -18,6 +18,7 @@ class LengthReward final : public RewardFn {
   [[nodiscard]] std::vector<Reward> score(const Group& group) const override {
     const std::vector<Completion>& all = group.completions;
     if (!has_gold(group.prompt)) return std::vector<Reward>(all.size(), Reward::not_applicable());
+    MathGold gold(group.prompt.solution);
     const auto [low, high] = std::minmax_element(all.begin(), all.end(), [](const Completion& a, const Completion& b) { return a.ids.size() < b.ids.size(); });
     std::vector<Reward> rewards;
     for (const Completion& completion : all) {
@@ -27,7 +28,7 @@ class LengthReward final : public RewardFn {
       }
       const double place = static_cast<double>(completion.ids.size() - low->ids.size()) / static_cast<double>(high->ids.size() - low->ids.size());
       const double value = 0.5 - place;
-      rewards.push_back(Reward::of(is_right(group.prompt, completion) ? value : std::min(0.0, value)));
+      rewards.push_back(Reward::of(is_right(gold, completion) ? value : std::min(0.0, value)));
     }
     return rewards;
   }
@@ -44,10 +45,9 @@ std::unique_ptr<RewardFn> make_cosine(const RewardSettings& settings) {
   const double right_long = args.number("min_value_correct", 0.5, -kMost, kMost), right_short = args.number("max_value_correct", 1.0, -kMost, kMost);
   const auto longest = static_cast<double>(args.integer("max_len", 1000, 1, 1000000000));
   args.done();
-  return make_reward("cosine", [=](const Prompt& prompt, const Completion& completion) {
-    if (!has_gold(prompt)) return Reward::not_applicable();
+  return make_gold_reward("cosine", [=](MathGold& gold, const Completion& completion) {
     const double progress = std::min(1.0, static_cast<double>(completion.ids.size()) / longest);
-    const bool right = is_right(prompt, completion);
+    const bool right = is_right(gold, completion);
     const double at_start = right ? right_short : wrong_short, at_end = right ? right_long : wrong_long;
     return Reward::of(at_end + 0.5 * (at_start - at_end) * (1.0 + std::cos(std::numbers::pi * progress)));
   });

@@ -54,6 +54,31 @@ Reward match(const pcre2_code& code, std::string_view text, bool whole) {
   return Reward::of(1.0);
 }
 
+// A row's own pattern is compiled once for its completions.
+class RegexReward final : public RewardFn {
+ public:
+  RegexReward(std::shared_ptr<pcre2_code> code, bool whole) : code_(std::move(code)), whole_(whole) {}
+  [[nodiscard]] std::string_view name() const override { return "regex"; }
+  [[nodiscard]] RetryRules retry_rules() const override { return {.by_completion = true}; }
+
+  [[nodiscard]] std::vector<Reward> score(const Group& group) const override {
+    const std::string& pattern = group.prompt.solution;
+    if (!code_ && pattern.empty()) return std::vector<Reward>(group.completions.size(), Reward::not_applicable());
+    try {
+      const Code own = code_ ? nullptr : compile(pattern);
+      std::vector<Reward> rewards;
+      for (const Completion& completion : group.completions) rewards.push_back(match(code_ ? *code_ : *own, completion.text, whole_));
+      return rewards;
+    } catch (const Error& error) {
+      return std::vector<Reward>(group.completions.size(), Reward::failed(error.what()));
+    }
+  }
+
+ private:
+  std::shared_ptr<pcre2_code> code_;
+  bool whole_;
+};
+
 // The letter of "B", "(B)", "B.", "B) Paris" or "\text{B}"; 0 if there is none.
 char letter_of(std::string_view text, std::string_view letters) {
   for (const std::string_view wrap : {"$", "\\textbf{", "\\text{", "\\mathrm{", "**", "("}) {
@@ -75,11 +100,7 @@ std::unique_ptr<RewardFn> make_regex(const RewardSettings& settings) {
   const bool whole = args.flag("full_match", false);
   args.done();
   const std::shared_ptr<pcre2_code> code = pattern.empty() ? nullptr : std::shared_ptr<pcre2_code>(compile(pattern).release(), Free{});
-  return make_reward("regex", [code, whole](const Prompt& prompt, const Completion& completion) {
-    if (code) return match(*code, completion.text, whole);
-    if (prompt.solution.empty()) return Reward::not_applicable();
-    return match(*compile(prompt.solution), completion.text, whole);
-  });
+  return std::make_unique<RegexReward>(code, whole);
 }
 
 std::unique_ptr<RewardFn> make_choice(const RewardSettings& settings) {

@@ -1,4 +1,5 @@
 // Rewards that compare a final answer with the gold one as mathematics.
+#include "libgrpo/config/value.hpp"
 #include "libgrpo/reward/answer_tags.hpp"
 #include "libgrpo/reward/builtin.hpp"
 #include "libgrpo/reward/canonical_math.hpp"
@@ -42,39 +43,69 @@ double graded(bool correct, std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+class GoldReward final : public RewardFn {
+ public:
+  GoldReward(std::string name, std::function<Reward(MathGold&, const Completion&)> score, std::function<std::string(const Completion&)> mode)
+      : name_(std::move(name)), score_(std::move(score)), mode_(std::move(mode)) {}
+
+  [[nodiscard]] std::string_view name() const override { return name_; }
+  [[nodiscard]] RetryRules retry_rules() const override { return {.by_completion = true}; }
+  [[nodiscard]] std::string mode(const Completion& completion) const override { return mode_ ? mode_(completion) : RewardFn::mode(completion); }
+
+  [[nodiscard]] std::vector<Reward> score(const Group& group) const override {
+    if (!has_gold(group.prompt)) return std::vector<Reward>(group.completions.size(), Reward::not_applicable());
+    MathGold gold(group.prompt.solution);
+    std::vector<Reward> rewards;
+    for (const Completion& completion : group.completions) rewards.push_back(score_(gold, completion));
+    return rewards;
+  }
+
+ private:
+  std::string name_;
+  std::function<Reward(MathGold&, const Completion&)> score_;
+  std::function<std::string(const Completion&)> mode_;
+};
+
+/// 1 if the answer is the gold one, with what was read as the answer.
+Reward right_or_not(MathGold& gold, std::optional<std::string_view> answer) {
+  if (!answer) return Reward::of(0.0, "no answer found");
+  return Reward::of(gold.compare(*answer).same ? 1.0 : 0.0, "answer " + show_text(*answer));
+}
+
+}  // namespace
+
 bool has_gold(const Prompt& prompt) { return !trim(prompt.solution).empty(); }
 
-bool is_right(const Prompt& prompt, const Completion& completion) {
+bool is_right(MathGold& gold, const Completion& completion) {
   const auto answer = find_math_answer(completion.text);
-  return answer && compare_math(prompt.solution, *answer).same;
+  return answer && gold.compare(*answer).same;
+}
+
+std::unique_ptr<RewardFn> make_gold_reward(std::string name, std::function<Reward(MathGold&, const Completion&)> score,
+                                           std::function<std::string(const Completion&)> mode) {
+  return std::make_unique<GoldReward>(std::move(name), std::move(score), std::move(mode));
 }
 
 std::unique_ptr<RewardFn> make_math_verify() {
-  return make_reward_with_mode(
-      "math_verify",
-      [](const Prompt& prompt, const Completion& completion) {
-        return has_gold(prompt) ? Reward::of(is_right(prompt, completion) ? 1.0 : 0.0) : Reward::not_applicable();
-      },
+  return make_gold_reward(
+      "math_verify", [](MathGold& gold, const Completion& completion) { return right_or_not(gold, find_math_answer(completion.text)); },
       [](const Completion& completion) { return mode_of(find_math_answer(completion.text)); });
 }
 
 std::unique_ptr<RewardFn> make_boxed_accuracy() {
-  return make_reward_with_mode(
-      "boxed_accuracy",
-      [](const Prompt& prompt, const Completion& completion) {
-        if (!has_gold(prompt)) return Reward::not_applicable();
-        const auto answer = boxed_or_tagged(completion.text);
-        return Reward::of(answer && compare_math(prompt.solution, *answer).same ? 1.0 : 0.0);
-      },
+  return make_gold_reward(
+      "boxed_accuracy", [](MathGold& gold, const Completion& completion) { return right_or_not(gold, boxed_or_tagged(completion.text)); },
       [](const Completion& completion) { return mode_of(boxed_or_tagged(completion.text)); });
 }
 
 std::unique_ptr<RewardFn> make_pure_accuracy_math_graded() {
-  return make_reward_with_mode(
+  return make_gold_reward(
       "pure_accuracy_math_graded",
-      [](const Prompt& prompt, const Completion& completion) {
-        if (!has_gold(prompt)) return Reward::not_applicable();
-        return Reward::of(graded(compare_math(prompt.solution, graded_candidate(completion.text)).same, completion.text));
+      [](MathGold& gold, const Completion& completion) {
+        const std::string_view answer = graded_candidate(completion.text);
+        return Reward::of(graded(gold.compare(answer).same, completion.text), "answer " + show_text(answer));
       },
       [](const Completion& completion) { return mode_of(graded_candidate(completion.text)); });
 }

@@ -59,4 +59,7 @@ enum class Comma { thousands, separator };
 /// cost: linear in the text, which is not looked at beyond kMaxBytes. thread: pure
 std::optional<Node> parse_math(std::string_view text, Comma comma = Comma::thousands);
 
+/// The interval of 1 < x <= 2, x > 3 or 3 < x; none if the relation is none of these.
+std::optional<Node> interval_of(const Node& relation);
+
 }  // namespace grpo::math

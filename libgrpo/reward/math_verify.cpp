@@ -199,31 +199,7 @@ class Comparison {
       }
       return kids.back();
     }
-    return interval(relation);
-  }
-
-  static std::optional<Node> interval(const Node& relation) {
-    const std::vector<Node>& kids = relation.kids;
-    const std::string& signs = relation.text;
-    const auto less = [](char c) { return c == '<' || c == 'l'; };
-    const auto more = [](char c) { return c == '>' || c == 'g'; };
-    const auto closed = [](char c) { return c == 'l' || c == 'g'; };
-    const Node infinite{Op::symbol, "oo", 0, {}};
-    const Node minus_infinite{Op::multiply, {}, 0, {{Op::number, {}, -1, {}}, infinite}};
-    const auto between = [](Node low, bool low_closed, Node high, bool high_closed) {
-      return Node{Op::tuple, std::string(low_closed ? "[" : "(") + (high_closed ? "]" : ")"), 0, {std::move(low), std::move(high)}};
-    };
-    if (signs.size() == 1 && (less(signs[0]) || more(signs[0]))) {
-      const bool left = kids[0].op == Op::symbol;
-      if (left == (kids[1].op == Op::symbol && kids[1].text != "pi" && kids[1].text != "e")) return std::nullopt;
-      const Node& bound = kids[left ? 1 : 0];
-      return less(signs[0]) == left ? between(minus_infinite, false, bound, closed(signs[0])) : between(bound, closed(signs[0]), infinite, false);
-    }
-    if (signs.size() == 2 && kids[1].op == Op::symbol) {
-      if (less(signs[0]) && less(signs[1])) return between(kids[0], closed(signs[0]), kids[2], closed(signs[1]));
-      if (more(signs[0]) && more(signs[1])) return between(kids[2], closed(signs[1]), kids[0], closed(signs[0]));
-    }
-    return std::nullopt;
+    return interval_of(relation);
   }
 
   // A unit that one side leaves out does not matter; two different ones do. A percent is also its hundredth.
@@ -268,7 +244,24 @@ std::optional<Node> tree(std::string_view text, Comma comma) {
 
 }  // namespace
 
-MathVerdict compare_math(std::string_view gold, std::string_view answer) {
+struct MathGold::Trees {
+  std::optional<Node> tree[2];
+  bool made[2] = {false, false};
+
+  const std::optional<Node>& get(std::string_view text, Comma comma) {
+    const auto i = static_cast<std::size_t>(comma);
+    if (!made[i]) tree[i] = grpo::tree(text, comma);
+    made[i] = true;
+    return tree[i];
+  }
+};
+
+MathGold::MathGold(std::string text) : text_(std::move(text)), trees_(std::make_shared<Trees>()) {}
+
+MathVerdict compare_math(std::string_view gold, std::string_view answer) { return MathGold(std::string(gold)).compare(answer); }
+
+MathVerdict MathGold::compare(std::string_view answer) {
+  const std::string_view gold = text_;
   if (gold.size() > kMaxBytes || answer.size() > kMaxBytes)
     return gold == answer ? MathVerdict{true, "spelled alike"} : MathVerdict{false, "too long to compare"};
   const std::string plain_gold = spelled(gold), plain_answer = spelled(answer);
@@ -278,7 +271,7 @@ MathVerdict compare_math(std::string_view gold, std::string_view answer) {
   const bool commas = gold.find(',') != std::string_view::npos || answer.find(',') != std::string_view::npos;
   bool parsed = false;
   for (const Comma gold_comma : {Comma::thousands, Comma::separator}) {
-    const auto g = tree(gold, gold_comma);
+    const auto& g = trees_->get(gold, gold_comma);
     for (const Comma answer_comma : {Comma::thousands, Comma::separator}) {
       const auto a = g ? tree(answer, answer_comma) : std::nullopt;
       if (g && a && Comparison().same(*g, *a)) return {true, "the same value"};

@@ -5,6 +5,7 @@
 /// the root of 2. docs/guides/rewards.md has the rules in full, docs/math-verify-differences.md compares them with the Python package math-verify.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,19 @@ struct MathVerdict {
 /// Compares an answer with the gold one. Any bytes are allowed; texts beyond 4096 bytes, nesting beyond 40 and numbers beyond
 /// 600 digits are the same only if they are spelled alike. cost: a few microseconds, at most a few milliseconds. thread: pure
 MathVerdict compare_math(std::string_view gold, std::string_view answer);
+
+/// A gold answer that many are compared with: it is read once. thread: one at a time
+class MathGold {
+ public:
+  explicit MathGold(std::string text);
+  /// As compare_math(text, answer).
+  MathVerdict compare(std::string_view answer);
+
+ private:
+  struct Trees;  // those of the text, made when they are needed
+  std::string text_;
+  std::shared_ptr<Trees> trees_;
+};
 
 /// The final answer in a completion, behind the last </think> if there is one: the last \boxed{} or \fbox{} within the last <answer>...</answer>, else
 /// all of that; without such tags the last \boxed{} or \fbox{}; else what follows the last "answer is" or "answer:" up to the end of its sentence or line. None

@@ -1,6 +1,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/config/field.hpp"
 #include "libgrpo/reward/builtin.hpp"
+#include "libgrpo/reward/external.hpp"
 #include "libgrpo/reward/reward_args.hpp"
 
 #include <fmt/format.h>
@@ -36,10 +37,12 @@ constexpr std::array kKnown = {
     Known{"math_verify", plain<detail::make_math_verify>},
     Known{"pure_accuracy_math", plain<detail::make_pure_accuracy_math>},
     Known{"pure_accuracy_math_graded", plain<detail::make_pure_accuracy_math_graded>},
+    Known{"python_unit_tests", detail::make_python_unit_tests},
     Known{"reasoning_steps", plain<detail::make_reasoning_steps>},
     Known{"regex", detail::make_regex},
     Known{"repetition_penalty", detail::make_repetition_penalty},
     Known{"soft_overlong_punishment", detail::make_soft_overlong_punishment},
+    Known{"stdin_stdout", detail::make_stdin_stdout},
     Known{"tag_count", plain<detail::make_tag_count>},
     Known{"think_answer_format", plain<detail::make_think_answer_format>},
     Known{"think_format", plain<detail::make_think_format>},
@@ -54,6 +57,7 @@ std::vector<std::string> reward_names() {
 }
 
 std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSettings& settings) {
+  if (auto external = detail::make_external(name, settings)) return external;
   for (const Known& known : kKnown) {
     if (known.name == name) return known.make(settings);
   }
@@ -62,7 +66,7 @@ std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSetting
   for (std::string& known : reward_names()) {
     if (std::find(near.begin(), near.end(), known) == near.end()) listed.push_back(std::move(known));
   }
-  throw Error{ErrorKind::recipe, fmt::format("reward_funcs: no reward \"{}\"{}; known rewards: {}", name.substr(0, 64),
+  throw Error{ErrorKind::recipe, fmt::format("reward_funcs: no reward \"{}\"{}; known rewards: {}; a program, a server or a shared library gets its name by reward_command, reward_url or reward_library", name.substr(0, 64),
                                              near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()),
                                              fmt::join(listed, ", "))};
 }

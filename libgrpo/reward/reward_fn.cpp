@@ -1,41 +1,22 @@
 #include "libgrpo/reward/reward_fn.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/base/clock.hpp"
 #include "libgrpo/reward/answer_tags.hpp"
 #include "libgrpo/reward/builtin.hpp"
 #include "libgrpo/reward/canonical_math.hpp"
+#include "libgrpo/reward/external.hpp"
+#include "libgrpo/reward/judge.hpp"
 #include "libgrpo/reward/reward_args.hpp"
+#include "libgrpo/reward/scoring.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <utility>
 
 namespace grpo {
 namespace {
-
-constexpr std::size_t kLongestWhy = 500;  // a reason may quote a completion
-
-// Why the exception in flight was thrown.
-std::string current_reason() {
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    const std::string_view text = error.what();
-    return "threw: " + std::string(text.substr(0, kLongestWhy)) + (text.size() > kLongestWhy ? "..." : "");
-  } catch (...) {
-    return "threw something that is no std::exception";
-  }
-}
-
-Reward checked(Reward reward) {
-  if (!reward.has_value() || std::isfinite(reward.value())) return reward;
-  const char* shown = std::isnan(reward.value()) ? "NaN" : reward.value() > 0 ? "inf" : "-inf";
-  return Reward::failed(fmt::format("returned {}", shown));
-}
 
 class FunctionReward final : public RewardFn {
  public:
@@ -50,9 +31,9 @@ class FunctionReward final : public RewardFn {
     rewards.reserve(group.completions.size());
     for (const Completion& completion : group.completions) {
       try {
-        rewards.push_back(checked(score_(group.prompt, completion)));
+        rewards.push_back(detail::checked(score_(group.prompt, completion)));
       } catch (...) {
-        rewards.push_back(Reward::failed(current_reason()));
+        rewards.push_back(Reward::failed(detail::current_reason()));
       }
     }
     return rewards;
@@ -62,24 +43,13 @@ class FunctionReward final : public RewardFn {
     return mode_ ? mode_(completion) : RewardFn::mode(completion);
   }
 
+  [[nodiscard]] RetryRules retry_rules() const override { return {.by_completion = true}; }
+
  private:
   std::string name_;
   std::function<Reward(const Prompt&, const Completion&)> score_;
   std::function<std::string(const Completion&)> mode_;
 };
-
-std::vector<Reward> score_group(const RewardFn& reward, const Group& group) {
-  const std::size_t count = group.completions.size();
-  std::string why;
-  try {
-    std::vector<Reward> rewards = reward.score(group);
-    if (rewards.size() == count) return rewards;
-    why = fmt::format("returned {} verdicts for {} completions", rewards.size(), count);
-  } catch (...) {
-    why = current_reason();
-  }
-  return std::vector<Reward>(count, Reward::failed(why));
-}
 
 }  // namespace
 
@@ -99,7 +69,8 @@ std::string RewardFn::mode(const Completion& completion) const {
   return answer ? canonical_math(*answer) : std::string();
 }
 
-RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings) {
+RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings)
+    : workers_(settings.workers), retries_(settings.retries) {
   if (!weights.empty() && weights.size() != names.size()) {
     throw Error{ErrorKind::recipe,
                 fmt::format("reward_weights has {} numbers for {} reward_funcs; give one for each, or "
@@ -107,6 +78,7 @@ RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<do
                             weights.size(), names.size())};
   }
   detail::RewardArgs::check_names(settings.args, names);
+  detail::check_external(settings, names);
   for (std::size_t i = 0; i < names.size(); ++i)
     add(make_reward(std::string_view(names[i]), settings), weights.empty() ? 1.0 : weights[i]);
 }
@@ -125,21 +97,13 @@ void RewardSet::add(std::unique_ptr<RewardFn> reward, double weight) {
   entries_.push_back({std::move(reward), weight});
 }
 
-RewardTable RewardSet::score(const std::vector<Group>& groups) const {
-  RewardTable table;
-  for (const Entry& entry : entries_) {
-    RewardColumn column{std::string(entry.reward->name()), entry.weight, {}, 0.0};
-    const Stopwatch clock;
-    for (const Group& group : groups) {
-      for (Reward& reward : score_group(*entry.reward, group)) column.rewards.push_back(checked(std::move(reward)));
-    }
-    column.seconds = clock.seconds();
-    table.columns.push_back(std::move(column));
-  }
-  if (entries_.empty()) return table;
-  for (const Group& group : groups)
-    for (const Completion& completion : group.completions) table.modes.push_back(entries_.front().reward->mode(completion));
-  return table;
+RewardTable RewardSet::score(const std::vector<Group>& groups) const { return Scoring(*this, groups.size()).finish(groups); }
+
+std::vector<std::string> RewardSet::notes() const {
+  std::vector<std::string> notes;
+  for (const Entry& entry : entries_)
+    if (std::string note = entry.reward->note(); !note.empty()) notes.push_back(std::move(note));
+  return notes;
 }
 
 std::vector<std::string> RewardSet::names() const {

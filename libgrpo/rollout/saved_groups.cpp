@@ -80,6 +80,7 @@ std::string to_json_lines(const SavedGroups& saved, std::int64_t step) {
       if (!completion.entropies.empty()) entry["entropies"] = completion.entropies;
       if (!saved.rewards.modes.empty()) entry["mode"] = saved.rewards.modes[i];
       entry["truncated"] = completion.finish == FinishReason::length;
+      if (completion.weight_version >= 0) entry["weight_version"] = completion.weight_version;
       line["completions"].push_back(std::move(entry));
       token += length;
       ++i;
@@ -130,6 +131,7 @@ void SavedGroupsReader::read(std::string_view text) {
       refuse(fmt::format("{} tokens exceed the model's context of {}", line.group.prompt.ids.size() + tokens, context_length_));
     completion.text = read_text(entry, "text");
     completion.finish = entry.value("truncated", Json(false)) == Json(true) ? FinishReason::length : FinishReason::stop;
+    if (const Json version = entry.value("weight_version", Json()); version.is_number_integer()) completion.weight_version = version.get<std::int64_t>();
     const auto old = read_numbers(entry, "old_logprobs", tokens), ref = read_numbers(entry, "ref_logprobs", tokens),
                sampling = read_numbers(entry, "sampling_logprobs", tokens);
     completion.entropies = read_numbers(entry, "entropies", tokens);

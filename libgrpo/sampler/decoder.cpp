@@ -2,7 +2,7 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/clock.hpp"
-#include "libgrpo/sampler/lane_layers.hpp"
+#include "libgrpo/tensor/lane_layers.hpp"
 #include "libgrpo/tensor/lists.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 

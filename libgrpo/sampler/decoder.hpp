@@ -9,8 +9,8 @@
 
 #include "libgrpo/policy/causal_lm.hpp"
 #include "libgrpo/sampler/kv_pages.hpp"
-#include "libgrpo/sampler/lane_linear.hpp"
-#include "libgrpo/sampler/page_attention.hpp"
+#include "libgrpo/tensor/lane_linear.hpp"
+#include "libgrpo/tensor/page_attention.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -1,8 +1,8 @@
 #include "libgrpo/sampler/engine.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/sampler/decode_attention.hpp"
 #include "libgrpo/tensor/attention.hpp"
+#include "libgrpo/tensor/decode_attention.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 namespace grpo {

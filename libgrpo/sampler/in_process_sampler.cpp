@@ -28,13 +28,18 @@ std::vector<Group> InProcessSampler::generate(const std::vector<Prompt>& prompts
     groups.push_back({prompt, std::vector<Completion>(static_cast<std::size_t>(params.num_generations))});
   }
   if (!groups.empty()) {
-    Wave wave(groups, params);
+    std::vector<std::int64_t> growing(groups.size(), params.num_generations);
+    WaveOptions watch;
+    watch.on_finish = [&](std::size_t g, std::size_t /*sample*/) {
+      if (--growing[g] > 0) return;
+      for (Completion& completion : groups[g].completions) completion.text = tokenizer_.decode(completion.ids);
+      if (params.on_group) params.on_group(g, groups[g]);
+    };
+    Wave wave(groups, params, std::move(watch));
     ContinuousBatch batch(model_, tokenizer_, max_rows_);
     batch.run(wave);
     times_ = {batch.decoder_times(), batch.drawing_seconds()};
   }
-  for (Group& group : groups)
-    for (Completion& completion : group.completions) completion.text = tokenizer_.decode(completion.ids);
   return groups;
 }
 

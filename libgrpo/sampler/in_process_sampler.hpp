@@ -21,7 +21,7 @@ class InProcessSampler final : public Sampler {
 
   [[nodiscard]] std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override;
   [[nodiscard]] bool exact_log_probs() const override { return true; }
-  void refresh(const Policy& /*policy*/) override {}  // the weights are the policy's own
+  void refresh(const Policy& /*policy*/, std::int64_t /*version*/) override {}  // the weights are the policy's own
   /// Of the latest generate().
   [[nodiscard]] const SamplingTimes& times() const { return times_; }
 

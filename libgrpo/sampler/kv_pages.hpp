@@ -2,9 +2,10 @@
 ///
 /// A text is a chain of runs: what it shares with others (a system prompt, a question) and its own end. A run's pages go
 /// back to the pool with the last text that holds it, and serve the next one: nothing is padded, moved or copied.
-/// Within a page keys lie as [layer][head][entry][token], so that a query meets 64 tokens at once, and values as
-/// [layer][head][token][entry].
+/// tensor/page_attention.hpp says how they lie in a page.
 #pragma once
+
+#include "libgrpo/tensor/page_attention.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,22 +13,6 @@
 #include <vector>
 
 namespace grpo {
-
-inline constexpr std::int64_t kPageTokens = 64;
-
-struct PageShape {
-  std::int64_t layers, heads, width;
-
-  /// Entries of a value, filled up to whole vectors with zeros.
-  [[nodiscard]] std::int64_t padded_width() const { return (width + 15) / 16 * 16; }
-  [[nodiscard]] std::int64_t layer_floats() const { return heads * (width + padded_width()) * kPageTokens; }
-  [[nodiscard]] std::int64_t keys(std::int64_t layer, std::int64_t head) const {
-    return layer * layer_floats() + head * width * kPageTokens;
-  }
-  [[nodiscard]] std::int64_t values(std::int64_t layer, std::int64_t head) const {
-    return layer * layer_floats() + heads * width * kPageTokens + head * padded_width() * kPageTokens;
-  }
-};
 
 using Page = std::shared_ptr<float>;
 

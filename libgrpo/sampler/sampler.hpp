@@ -25,6 +25,9 @@ struct SamplingParams {
   std::uint64_t seed = 42;  ///< draws depend on (seed, prompt id, sample, position) alone
   /// Called as tokens appear, from the calling thread: group index, sample index, token.
   std::function<void(std::size_t, std::size_t, std::int32_t)> on_token;
+  /// Called, one call at a time, when all completions of a group have ended, texts included, while others may still grow: group
+  /// index, the group. A sampler need not call it.
+  std::function<void(std::size_t, const Group&)> on_group;
 };
 
 class Sampler {
@@ -40,8 +43,10 @@ class Sampler {
   /// arithmetic. If not, the trainer computes its own and may correct for the difference.
   [[nodiscard]] virtual bool exact_log_probs() const { return false; }
 
-  /// Makes the policy's newest weights the ones that sample next. cost: nothing where weights are shared
-  virtual void refresh(const Policy& policy) = 0;
+  /// Makes the policy's weights, those after `version` updates, the ones that sample next; all ranks call it together, and before
+  /// the first generate(). Nothing happens if the sampler has that version. cost: nothing where weights are shared
+  /// throws: Error{backend} if a server does not take them
+  virtual void refresh(const Policy& policy, std::int64_t version) = 0;
 };
 
 }  // namespace grpo

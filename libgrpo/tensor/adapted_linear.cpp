@@ -1,7 +1,8 @@
 #include "libgrpo/tensor/adapted_linear.hpp"
 
 #include "libgrpo/base/random.hpp"
-#include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/kept_function.hpp"
+#include "libgrpo/tensor/kept_gradient.hpp"
 #include "libgrpo/tensor/product.hpp"
 
 #include <optional>
@@ -18,13 +19,15 @@ struct Layout {
   std::vector<int64_t> first_rows;
   std::vector<double> scales;
   Dropout dropout;
+  const Derived* derived;  // null: x is kept
 };
 
 Dropout of_adapter(const Dropout& dropout, int64_t index) {
   return {dropout.rate, derive_seed(dropout.key, static_cast<std::uint64_t>(index))};
 }
 
-/// Inputs: x, weight, bias, then a and b of every adapter. Saved for the backward pass: the same and the products h = drop(x) a^T.
+/// Inputs: x, weight, bias, then a and b of every adapter. Saved for the backward pass: the same (or x's source in its place) and the
+/// products h = drop(x) a^T.
 class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
@@ -32,7 +35,9 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
     const auto full = weight.to(at::kFloat);
     auto y = product(x, full, bias ? std::optional(bias->to(at::kFloat)) : std::nullopt);
     const bool reads_x = weight.requires_grad() || !layout.scales.empty();
-    variable_list saved{reads_x ? x : at::empty({0}, x.options()), weight};
+    const bool again = reads_x && layout.derived != nullptr;
+    variable_list saved{again ? layout.derived->source.detach() : reads_x ? x : at::empty({0}, x.options()), weight};
+    if (again) ctx->saved_data["make"] = KeptFunction::keep(layout.derived->make);
     for (std::size_t i = 0; i < layout.scales.size(); ++i) {
       const at::Tensor &a = matrices[2 * i], &b = matrices[2 * i + 1];
       const auto h = at::mm(drop(x, of_adapter(layout.dropout, static_cast<int64_t>(i))), a.t());
@@ -50,7 +55,8 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor& weight = saved[1];
+    const at::Tensor x = ctx->saved_data.count("make") > 0 ? KeptFunction::call(ctx->saved_data["make"], saved[0]) : saved[0];
     const auto g = grads[0].contiguous();
     const auto first_rows = ctx->saved_data["first_rows"].toIntVector();
     const auto scales = ctx->saved_data["scales"].toDoubleVector();
@@ -61,7 +67,9 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
       out[0] = at::empty({g.size(0), weight.size(1)}, g.options());
       multiply(out[0], g, weight.to(at::kFloat), 0.0);
     }
-    if (ctx->needs_input_grad(1)) {
+    if (const auto kept = ctx->needs_input_grad(1) ? kept_gradient(weight) : at::Tensor(); kept.defined()) {
+      multiply(kept, g.t(), x, 1.0);
+    } else if (ctx->needs_input_grad(1)) {
       out[1] = at::empty(weight.sizes(), g.options());
       multiply(out[1], g.t(), x, 0.0);
       out[1] = out[1].to(weight.scalar_type());
@@ -80,13 +88,11 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
   }
 };
 
-}  // namespace
-
-at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
-                          const Dropout& dropout) {
+at::Tensor linear_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
+                     const Dropout& dropout, const Derived* derived) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
   if (!x.device().is_cpu() && adapters.empty() && weight.scalar_type() == x.scalar_type()) return at::linear(x, weight, optional_bias);
-  Layout layout{{}, {}, dropout};
+  Layout layout{{}, {}, dropout, derived};
   std::vector<at::Tensor> matrices;
   for (const LowRank& adapter : adapters) {
     matrices.insert(matrices.end(), {adapter.a, adapter.b});
@@ -94,6 +100,18 @@ at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const a
     layout.scales.push_back(adapter.scale);
   }
   return AdaptedLinear::apply(x, weight, optional_bias, at::TensorList(matrices), layout);
+}
+
+}  // namespace
+
+at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
+                          const Dropout& dropout) {
+  return linear_of(x, weight, bias, adapters, dropout, nullptr);
+}
+
+at::Tensor adapted_linear(const Derived& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
+                          const Dropout& dropout) {
+  return linear_of(x.make(x.source), weight, bias, adapters, dropout, &x);
 }
 
 at::Tensor adapted_linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace grpo {
@@ -23,10 +24,22 @@ struct LowRank {
   double scale = 1.0;
 };
 
+/// An input that is cheap to make of a tensor that is kept anyway: x = make(source). The backward pass makes it again, and x itself is
+/// not kept. `make` must give the same bits both times, and what it refers to must live until then.
+struct Derived {
+  at::Tensor source;
+  std::function<at::Tensor(const at::Tensor&)> make;
+};
+
 /// shape: x [L,in] f32, weight [out,in] f32, bf16 or f16, bias [out] of the weight's type or undefined -> [L,out] f32
 /// grad: to x, to a and b, and to weight and bias where they want one (in their own type)
 /// cost: 2 L in out FLOPs, and 2 L r (in + rows) for each adapter
 at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters = {},
+                          const Dropout& dropout = {});
+
+/// The same of x.make(x.source). grad: to x.source as well, through `make`   cost: `make` once more in the backward pass, where the
+/// weight or an adapter wants a gradient
+at::Tensor adapted_linear(const Derived& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters = {},
                           const Dropout& dropout = {});
 
 /// The readable version of the same function. cost: keeps every product

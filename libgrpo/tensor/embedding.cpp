@@ -1,5 +1,6 @@
 #include "libgrpo/tensor/embedding.hpp"
 
+#include "libgrpo/tensor/kept_gradient.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 namespace grpo {
@@ -30,12 +31,5 @@ class Embedding : public torch::autograd::Function<Embedding> {
 }  // namespace
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) { return Embedding::apply(weight, ids); }
-
-at::Tensor kept_gradient(const at::Tensor& leaf) {
-  if (!leaf.is_leaf() || !leaf.requires_grad() || leaf.scalar_type() != at::kFloat) return {};
-  auto& grad = leaf.mutable_grad();
-  if (!grad.defined()) grad = at::zeros_like(leaf.detach());
-  return grad;
-}
 
 }  // namespace grpo

@@ -1,35 +1,29 @@
 #include "libgrpo/tensor/recompute.hpp"
 
-#include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/kept_function.hpp"
 
 namespace grpo {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using Map = std::function<at::Tensor(const at::Tensor&)>;
-
-struct Held : torch::CustomClassHolder {
-  explicit Held(Map f) : map(std::move(f)) {}
-  Map map;
-};
+using Map = KeptFunction::Map;
 
 class Recomputed : public torch::autograd::Function<Recomputed> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, Map f) {
     ctx->save_for_backward({x});
     auto y = f(x);
-    ctx->saved_data["f"] = c10::IValue::make_capsule(c10::make_intrusive<Held>(std::move(f)));
+    ctx->saved_data["f"] = KeptFunction::keep(std::move(f));
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto x = ctx->get_saved_variables()[0].detach().requires_grad_(true);
-    const auto held = ctx->saved_data["f"].toCapsule();
     at::Tensor y;
     {
       const at::AutoGradMode with_grad(true);
-      y = static_cast<const Held&>(*held).map(x);
+      y = KeptFunction::call(ctx->saved_data["f"], x);
     }
     torch::autograd::backward({y}, {grads[0]});
     return {x.grad(), at::Tensor()};

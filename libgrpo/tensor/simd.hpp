@@ -1,14 +1,15 @@
 /// Small vectorised building blocks for the CPU kernels. Internal to tensor/ and sampler/.
 ///
 /// Loops are plain C++ that the compiler vectorises; GRPO_SIMD_CLONES compiles a function once per instruction set and
-/// the loader picks the best one for the machine (AVX-512, AVX2, baseline). Elsewhere it compiles once.
+/// the loader picks the best one for the machine (AVX-512, AVX2, baseline). Elsewhere it compiles once, as it does with
+/// GRPO_ONE_INSTRUCTION_SET, by which tests get at the versions that the loader would not pick.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(GRPO_ONE_INSTRUCTION_SET)
 #define GRPO_SIMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define GRPO_SIMD_CLONES

@@ -1,7 +1,7 @@
 #include "libgrpo/tensor/token_scores.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/tensor/embedding.hpp"
+#include "libgrpo/tensor/kept_gradient.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/tensor/product.hpp"
 #include "libgrpo/tensor/simd.hpp"

@@ -19,9 +19,14 @@ namespace grpo {
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0.0;  ///< applied to parameters that decay
+  at::ScalarType moments = at::kFloat;  ///< or at::kBFloat16
 };
 
-/// Moments and masters are float32 and allocated at the first step. thread: one caller at a time
+/// Masters are float32; they and the moments are allocated at the first step. Moments in bfloat16 are float32 for the length of one
+/// parameter's update, and then rounded up or down at random, with the chances that leave the mean as it is: the second moment moves by
+/// a thousandth of itself in a step, and rounding to the nearest would hold it still (Gupta et al. 2015, "Deep learning with limited
+/// numerical precision", section 2.1). The draws follow from the parameter's name, the step and the element.
+/// thread: one caller at a time
 class AdamW {
  public:
   AdamW(std::vector<Parameter> parameters, AdamWOptions options);
@@ -40,12 +45,15 @@ class AdamW {
 
   /// Moments and masters by name, for checkpoints; restore() takes what state() gave.
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
-  /// throws: Error{data} if a tensor is missing or has another shape
+  /// What restore() wants: names and numbers of elements.
+  [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> wants() const;
+  /// Values of another type are rounded to the nearest. throws: Error{data} if a tensor is missing or has another shape
   void restore(const std::vector<std::pair<std::string, at::Tensor>>& state, std::int64_t steps);
 
  private:
   void allocate();
   [[nodiscard]] bool has_master(std::size_t parameter) const;
+  void update_narrow(std::size_t parameter, double learning_rate);
   void write_back();
   std::vector<Parameter> parameters_;
   AdamWOptions options_;

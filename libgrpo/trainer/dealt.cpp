@@ -2,11 +2,14 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/dist/deal.hpp"
+#include "libgrpo/reward/scoring.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/trainer/preemption.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace grpo {
 namespace {
@@ -32,13 +35,14 @@ List from_bytes(const Json& json) {
 }
 
 Json to_json(const Reward& reward) {
-  if (reward.has_value()) return reward.value();
+  if (reward.has_value()) return reward.reason().empty() ? Json(reward.value()) : Json{reward.value(), to_bytes(reward.reason())};
   return reward.kind() == Reward::Kind::failed ? to_bytes(reward.why()) : Json();
 }
 
 Reward reward_of(const Json& json) {
   if (json.is_null()) return Reward::not_applicable();
-  return json.is_binary() ? Reward::failed(from_bytes<std::string>(json)) : Reward::of(json.get<double>());
+  if (json.is_binary()) return Reward::failed(from_bytes<std::string>(json));
+  return json.is_array() ? Reward::of(json.at(0).get<double>(), from_bytes<std::string>(json.at(1))) : Reward::of(json.get<double>());
 }
 
 /// Everything but the prompts, which every rank has.
@@ -46,7 +50,8 @@ std::string pack(const ScoredGroups& own) {
   Json completions = Json::array(), columns = Json::array(), modes = Json::array();
   for (const Group& group : own.groups)
     for (const Completion& c : group.completions)
-      completions.push_back({to_bytes(c.ids), to_bytes(c.log_probs), to_bytes(c.entropies), to_bytes(c.text), c.finish == FinishReason::stop});
+      completions.push_back({to_bytes(c.ids), to_bytes(c.log_probs), to_bytes(c.entropies), to_bytes(c.text), c.finish == FinishReason::stop,
+                             c.weight_version});
   for (const RewardColumn& column : own.rewards.columns) {
     Json rewards = Json::array();
     for (const Reward& reward : column.rewards) rewards.push_back(to_json(reward));
@@ -68,7 +73,7 @@ class Unpacker {
       const Json& c = json_.at("completions").at(next_);
       group.completions.push_back({from_bytes<std::vector<std::int32_t>>(c.at(0)), from_bytes<std::vector<float>>(c.at(1)),
                                    from_bytes<std::vector<float>>(c.at(2)), from_bytes<std::string>(c.at(3)),
-                                   c.at(4).get<bool>() ? FinishReason::stop : FinishReason::length});
+                                   c.at(4).get<bool>() ? FinishReason::stop : FinishReason::length, c.at(5).get<std::int64_t>()});
       for (std::size_t k = 0; k < to.rewards.columns.size(); ++k)
         to.rewards.columns[k].rewards.push_back(reward_of(json_.at("columns").at(k).at(3).at(next_)));
       if (const Json& modes = json_.at("modes"); !modes.empty()) to.rewards.modes.push_back(from_bytes<std::string>(modes.at(next_)));
@@ -99,6 +104,16 @@ ScoredGroups gather(World& world, const ScoredGroups& own, const std::vector<Pro
   return all;
 }
 
+/// Throws on all ranks if the sampler of one was stopped.
+void stop_together(World& world, const std::optional<StepStopped>& here, const std::vector<Group>& groups, std::uint64_t seed) {
+  const auto stopped = at::full({1}, here ? 1 : 0, at::kLong);
+  world.sum(stopped);
+  if (stopped.item<std::int64_t>() == 0) return;
+  StepStopped all;
+  for (const std::string& lines : world.gather_bytes(here ? here->finished : finished_lines(groups, seed))) all.finished += lines;
+  throw all;
+}
+
 }  // namespace
 
 ScoredGroups sample_and_score(World& world, Sampler& sampler, const RewardSet& reward, const std::vector<Prompt>& prompts,
@@ -111,8 +126,17 @@ ScoredGroups sample_and_score(World& world, Sampler& sampler, const RewardSet& r
   for (std::size_t p = 0; p < prompts.size(); ++p)
     if (owner[p] == world.rank()) mine.push_back(prompts[p]);
   ScoredGroups own;
-  own.groups = phases.time("sample", [&] { return sampler.generate(mine, params); });
-  own.rewards = phases.time("reward", [&] { return reward.score(own.groups); });
+  Scoring scoring(reward, mine.size());
+  SamplingParams watched = params;
+  watched.on_group = [&scoring](std::size_t g, const Group& group) { scoring.add(g, std::make_shared<const Group>(group)); };
+  std::optional<StepStopped> stopped;
+  try {
+    own.groups = phases.time("sample", [&] { return sampler.generate(mine, watched); });
+  } catch (const StepStopped& early) {
+    stopped = early;
+  }
+  stop_together(world, stopped, own.groups, params.seed);
+  own.rewards = phases.time("reward", [&] { return scoring.finish(own.groups); });
   if (world.size() == 1) return own;
   return phases.time("gather", [&] { return gather(world, own, prompts, owner, params.num_generations); });
 }
@@ -133,8 +157,10 @@ std::vector<bool> own_completions(const World& world, const Batch& batch, const 
   return mine;
 }
 
-TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active) {
+TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active,
+                        const std::function<void()>& behind_passes) {
   TokenScores scores = score_batch(scorer, batch, options, own_completions(world, batch, active));
+  if (behind_passes) behind_passes();
   world.sum(scores.log_probs);
   world.sum(scores.entropies);
   return scores;

@@ -8,11 +8,14 @@
 #include "libgrpo/trainer/passes.hpp"
 #include "libgrpo/trainer/rollouts.hpp"
 
+#include <functional>
 #include <vector>
 
 namespace grpo {
 
-/// Samples and scores this rank's share of the prompts. returns: the groups of all prompts, in order, with their rewards
+/// Samples this rank's share of the prompts and scores it, groups that are finished beside the sampling of the others: phase "reward" is
+/// what is left to wait for. returns: the groups of all prompts, in order, with their rewards
+/// throws: StepStopped with all ranks' finished groups, if the sampler of any rank was stopped
 /// cost: completions are sent to all ranks, about 16 bytes a token
 ScoredGroups sample_and_score(World& world, Sampler& sampler, const RewardSet& reward, const std::vector<Prompt>& prompts,
                               const SamplingParams& params, Phases& phases);
@@ -21,7 +24,9 @@ ScoredGroups sample_and_score(World& world, Sampler& sampler, const RewardSet& r
 std::vector<bool> own_completions(const World& world, const Batch& batch, const std::vector<bool>& active);
 
 /// score_batch(), each rank its own completions. What no rank scored is 0. cost: 8 bytes a token are summed over the ranks
-TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {});
+/// `behind_passes`: called between this rank's passes and the sum; may be empty
+TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {},
+                        const std::function<void()>& behind_passes = {});
 
 /// The meters of all ranks together, the same on each.
 Meters merge_meters(World& world, const Meters& mine);

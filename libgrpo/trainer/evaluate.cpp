@@ -1,6 +1,6 @@
 #include "libgrpo/trainer/evaluate.hpp"
 
-#include "libgrpo/base/check.hpp"
+#include "libgrpo/eval/statistics.hpp"
 #include "libgrpo/objective/advantages.hpp"
 #include "libgrpo/trainer/dealt.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
@@ -8,6 +8,26 @@
 #include <cmath>
 
 namespace grpo {
+namespace {
+
+/// Figures that speak of right answers; lengths and rewards are told already, under TRL's names.
+void add_figures(Evaluation& e, const SamplingParams& params) {
+  std::vector<AnsweredQuestion> questions;
+  std::size_t first = 0;
+  for (const Group& group : e.groups) {
+    questions.push_back(answered(questions.size(), group, e.rewards, first));
+    first += group.completions.size();
+  }
+  const EvalShape shape{params.num_generations, {params.num_generations}};
+  for (const auto& [name, estimate] : eval_statistics(questions, {}, shape, {.seed = params.seed})) {
+    if (name == "tokens" || name == "cut" || name == "failed") continue;
+    e.metrics["eval_" + name] = estimate.mean;
+    e.metrics["eval_" + name + "/low"] = estimate.low;
+    e.metrics["eval_" + name + "/high"] = estimate.high;
+  }
+}
+
+}  // namespace
 
 Evaluation evaluate(const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params) {
   return evaluate(*make_solo_world(), prompts, sampler, rewards, params);
@@ -27,14 +47,8 @@ Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& s
     count += 1.0;
   }
   if (count > 0.0) result.metrics["eval_reward"] = sum / count;
+  if (!result.rewards.columns.empty()) add_figures(result, params);
   return result;
-}
-
-double pass_at_k(std::int64_t n, std::int64_t c, std::int64_t k) {
-  GRPO_CHECK(1 <= k && k <= n && 0 <= c && c <= n, "pass@k needs 1 <= k <= n and 0 <= c <= n");
-  double miss = 1.0;
-  for (std::int64_t i = n - c + 1; i <= n; ++i) miss *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
-  return n - c < k ? 1.0 : 1.0 - miss;
 }
 
 }  // namespace grpo

@@ -13,18 +13,16 @@
 namespace grpo {
 
 struct Evaluation {
-  std::map<std::string, double> metrics;  ///< eval_reward, eval_rewards/<name>/mean, eval_completions/mean_length, ...
+  /// eval_reward, eval_rewards/<name>/mean, eval_completions/mean_length, ...; of the figures of eval/statistics.hpp that speak of right
+  /// answers eval_<figure>, and /low and /high of each: eval_accuracy of one completion a prompt, else eval_mean@n, eval_pass@n, ...
+  std::map<std::string, double> metrics;
   std::vector<Group> groups;
   RewardTable rewards;
 };
 
-/// Samples once per prompt (greedily if params.temperature is 0) and scores. Failed rewards count as reported, never as 0.
+/// Samples params.num_generations completions a prompt (greedily if params.temperature is 0) and scores them. Failed rewards count as reported, never as 0.
 Evaluation evaluate(const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params);
 /// Likewise, the prompts dealt to the ranks; all get the same answer.
 Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params);
-
-/// Unbiased estimate of the chance that one of k samples is right, from c right ones among n (Chen et al. 2021, "Codex",
-/// equation 1): 1 - C(n-c, k) / C(n, k). throws: Error{contract} unless 1 <= k <= n and 0 <= c <= n
-double pass_at_k(std::int64_t n, std::int64_t c, std::int64_t k);
 
 }  // namespace grpo

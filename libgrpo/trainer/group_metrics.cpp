@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace grpo {
 namespace {
@@ -38,12 +39,14 @@ void add_reward(Metrics& metrics, const RewardColumn& column) {
 Metrics group_metrics(const std::vector<Group>& groups, const RewardTable& rewards) {
   std::vector<double> lengths, terminated;
   double entropy = 0.0, tokens = 0.0;
+  std::optional<std::int64_t> oldest;
   for (const Group& group : groups) {
     for (const Completion& completion : group.completions) {
       lengths.push_back(static_cast<double>(completion.ids.size()));
       if (completion.finish == FinishReason::stop) terminated.push_back(lengths.back());
       for (const float h : completion.entropies) entropy += static_cast<double>(h);
       tokens += static_cast<double>(completion.entropies.size());
+      if (completion.weight_version >= 0) oldest = std::min(oldest.value_or(completion.weight_version), completion.weight_version);
     }
   }
   Metrics metrics;
@@ -52,6 +55,7 @@ Metrics group_metrics(const std::vector<Group>& groups, const RewardTable& rewar
   const auto all = static_cast<double>(std::max<std::size_t>(lengths.size(), 1));
   metrics["completions/clipped_ratio"] = 1.0 - static_cast<double>(terminated.size()) / all;
   if (tokens > 0.0) metrics["entropy"] = entropy / tokens;
+  if (oldest) metrics["sampling/weight_version"] = static_cast<double>(*oldest);
   for (const RewardColumn& column : rewards.columns) add_reward(metrics, column);
   return metrics;
 }

@@ -12,7 +12,8 @@
 namespace grpo {
 
 /// rewards/<name>/{mean,std}, rewards/<name>/failed (share), completions/{mean,min,max}_length, .../clipped_ratio,
-/// .../{mean,min,max}_terminated_length, entropy (mean over tokens, as sampled).
+/// .../{mean,min,max}_terminated_length, entropy (mean over tokens, as sampled), sampling/weight_version (updates behind
+/// the oldest weights that sampled, where the sampler counts them).
 std::map<std::string, double> group_metrics(const std::vector<Group>& groups, const RewardTable& rewards);
 
 /// Prompt tokens (once per completion, as TRL counts) and completion tokens.

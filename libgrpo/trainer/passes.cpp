@@ -21,9 +21,11 @@ Meters accumulate_gradient(const Policy& policy, const Objective& objective, con
   Meters meters;
   double total = share.leads ? credit.constant : 0.0;
   const auto parts = batch.parts(options.token_budget, share.active.empty() ? credit.active : share.active);
+  if (share.listener != nullptr) share.listener->begin(parts.size());
+  const auto timed = [&](const char* phase, auto&& work) { return options.phases == nullptr ? work() : options.phases->time(phase, work); };
   for (const Part& part : parts) {
     const auto of_part = [&](const at::Tensor& all) { return all.defined() ? all.index_select(0, part.tokens) : at::Tensor(); };
-    const LossInput input{policy.score(part, options.temperature),
+    const LossInput input{timed("forward", [&] { return policy.score(part, options.temperature); }),
                           part.completion,
                           part.num_completions,
                           of_part(comparison.old_log_probs),
@@ -35,8 +37,9 @@ Meters accumulate_gradient(const Policy& policy, const Objective& objective, con
                           of_part(credit.entropy_weights),
                           of_part(credit.linear)};
     const Loss loss = objective.loss(input);
-    if (share.before_last && &part == &parts.back()) share.before_last();
-    if (loss.total.requires_grad()) loss.total.backward();
+    if (share.listener != nullptr) share.listener->before_backward(&part == &parts.back());
+    if (loss.total.requires_grad()) timed("backward", [&] { loss.total.backward(); });
+    if (share.listener != nullptr) share.listener->after_backward();
     meters.merge(loss.meters);
     total += loss.total.item<double>();
     const auto entropies = input.scores.entropies.detach();

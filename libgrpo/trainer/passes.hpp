@@ -5,9 +5,9 @@
 
 #include "libgrpo/objective/objective.hpp"
 #include "libgrpo/policy/policy.hpp"
+#include "libgrpo/trainer/phases.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 namespace grpo {
@@ -15,13 +15,24 @@ namespace grpo {
 struct PassOptions {
   double temperature = 1.0;          ///< as sampled
   std::int64_t token_budget = 1024;  ///< packed rows per part
+  Phases* phases = nullptr;          ///< times the "forward" and "backward" passes of accumulate_gradient(); may be null
+};
+
+/// Hears of the backward passes of accumulate_gradient(), on the thread that runs them.
+class PassListener {
+ public:
+  virtual ~PassListener() = default;
+  /// Before the first: so many follow, perhaps none.
+  virtual void begin(std::size_t passes) = 0;
+  virtual void before_backward(bool last) = 0;
+  virtual void after_backward() = 0;
 };
 
 /// This caller's share of a step that several callers (ranks) take together; by default all of it.
 struct PassShare {
   std::vector<bool> active = {};  ///< [N], completions to pass; empty: Credit::active
   bool leads = true;              ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
-  std::function<void()> before_last = {};  ///< called before the last backward pass, if there is one
+  PassListener* listener = nullptr;        ///< may be null
 };
 
 /// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active

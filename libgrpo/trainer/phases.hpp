@@ -1,7 +1,8 @@
-/// Seconds per named phase of a step.
+/// Seconds per named phase of a step, and the most memory that the process had by the end of each.
 #pragma once
 
 #include "libgrpo/base/clock.hpp"
+#include "libgrpo/base/peak_memory.hpp"
 
 #include <functional>
 #include <string>
@@ -24,6 +25,8 @@ class Phases {
   }
   /// unit: seconds, in the order phases first ran
   [[nodiscard]] const std::vector<std::pair<std::string, double>>& seconds() const { return seconds_; }
+  /// unit: bytes, see peak_resident_bytes(); in the same order, by the end of each phase's last run
+  [[nodiscard]] const std::vector<double>& peaks() const { return peaks_; }
 
  private:
   struct Timer {
@@ -33,15 +36,18 @@ class Phases {
     ~Timer() { phases.add(name, watch.seconds()); }
   };
   void add(const std::string& name, double seconds) {
-    for (auto& [known, sum] : seconds_)
-      if (known == name) {
-        sum += seconds;
-        return;
-      }
-    seconds_.emplace_back(name, seconds);
+    std::size_t i = 0;
+    while (i < seconds_.size() && seconds_[i].first != name) ++i;
+    if (i == seconds_.size()) {
+      seconds_.emplace_back(name, 0.0);
+      peaks_.push_back(0.0);
+    }
+    seconds_[i].second += seconds;
+    peaks_[i] = peak_resident_bytes();
   }
   std::function<void(const std::string&)> entered_;
   std::vector<std::pair<std::string, double>> seconds_;
+  std::vector<double> peaks_;
 };
 
 }  // namespace grpo

@@ -3,6 +3,7 @@
 #include "libgrpo/base/random.hpp"
 #include "libgrpo/objective/advantages.hpp"
 #include "libgrpo/trainer/dealt.hpp"
+#include "libgrpo/trainer/reward_failures.hpp"
 
 #include <cmath>
 #include <utility>
@@ -76,10 +77,18 @@ ScoredGroups Rollouts::draw(std::uint64_t& cursor, std::size_t count, Phases& ph
     for (std::size_t g = 0; g < part.groups.size(); first += part.groups[g++].completions.size()) append(drawn, part, g, first);
     add_seconds(drawn, part);
   }
+  check_failures(drawn.groups, drawn.rewards, options_.max_reward_failures);
   return drawn;
 }
 
 ScoredGroups Rollouts::next(std::uint64_t& cursor, Phases& phases) {
+  std::uint64_t moved = cursor;
+  ScoredGroups batch = make(moved, phases);
+  cursor = moved;
+  return batch;
+}
+
+ScoredGroups Rollouts::make(std::uint64_t& cursor, Phases& phases) {
   if (!options_.dynamic_sampling) return draw(cursor, options_.prompts, phases);
   ScoredGroups kept, spare;
   std::int64_t rounds = 0;

@@ -24,6 +24,7 @@ struct RolloutOptions {
   SamplingParams sampling;
   bool dynamic_sampling = false;
   std::int64_t max_rounds = 4;  ///< refills
+  double max_reward_failures = 1.0;  ///< share of a reward's verdicts
 };
 
 /// Groups with their rewards, in the same order.
@@ -39,9 +40,11 @@ class Rollouts {
   Rollouts(World& world, const PromptSet& prompts, PromptOrder& order, Sampler& sampler, const RewardSet& reward, RolloutOptions options);
 
   /// The next batch, the same on every rank. `cursor` counts the prompts drawn since the run began and moves on: it is all the state there is.
+  /// throws: RewardsFailed, the cursor then staying where it was
   ScoredGroups next(std::uint64_t& cursor, Phases& phases);
 
  private:
+  ScoredGroups make(std::uint64_t& cursor, Phases& phases);
   ScoredGroups draw(std::uint64_t& cursor, std::size_t count, Phases& phases);
   World& world_;
   const PromptSet& prompts_;

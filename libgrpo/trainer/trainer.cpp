@@ -6,6 +6,8 @@
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/dealt.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
+#include "libgrpo/trainer/preemption.hpp"
+#include "libgrpo/trainer/reward_failures.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -21,13 +23,13 @@ Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState
       state_(state),
       rollouts_(world_, parts.prompts, parts.order, parts.sampler, parts.reward,
                 {parts.order.batch_size(), options_.seed, options_.sampling, options_.dynamic_sampling,
-                 options_.dynamic_sampling_max_rounds}),
+                 options_.dynamic_sampling_max_rounds, options_.max_reward_failures}),
       rollout_(std::move(rollout)) {
   GRPO_CHECK(parts_.reference != nullptr || !parts_.objective.needs_reference(), "this objective needs a reference policy");
   GRPO_CHECK(options_.slices >= 1 && options_.num_iterations >= 1, "a generation batch is trained on at least once");
   GRPO_CHECK_EQ(parts_.order.batch_size() % static_cast<std::size_t>(options_.slices), 0U, "slices hold whole groups, as many each");
   if (!rollout_) state_.updates_done = 0;
-  if (world_.size() > 1) gradient_sum_.emplace(world_, parts_.policy.parameters(), options_.bucket_bytes);
+  GRPO_CHECK(world_.size() == 1 || parts_.gradients != nullptr, "several ranks sum their gradients");
 }
 
 StepReport Trainer::step() {
@@ -36,43 +38,74 @@ StepReport Trainer::step() {
   StepReport report;
 
   if (pending() == nullptr) next_rollout(phases);
+  if (stop_ != nullptr && parts_.ahead == nullptr && any_rank(*stop_)) throw StepStopped();
   const CreditInput input = credit_input(phases);
   const Credit credit = parts_.objective.credit(input);
   parts_.optimizer.zero_grad();
   if (options_.noisy_passes) parts_.policy.set_noise(derive_seed(options_.seed, static_cast<std::uint64_t>(state_.step) + 1));
-  const Meters meters = phases.time("train", [&] { return train(credit); });
+  Phases passes;
+  const Meters own = phases.time("train", [&] { return train(credit, passes); });
+  const Meters meters = parts_.gradients == nullptr ? own : phases.time("sum", [&] { return sum_ranks(own); });
   parts_.policy.set_noise(std::nullopt);
   phases.time("optimizer", [&] { update(report); });
-  phases.time("refresh", [&] { parts_.sampler.refresh(parts_.policy); });
+  if (parts_.ahead != nullptr) {
+    refresh_sampler(phases);
+    parts_.ahead->weights_changed(*refreshed_at_);
+  }
 
   describe(report, credit, meters);
   parts_.objective.observe(report.metrics);
   ++state_.updates_done;
   report.phases = phases.seconds();
+  report.phase_peaks = phases.peaks();
+  report.passes = passes.seconds();
   report.seconds = watch.seconds();
   return report;
 }
 
 bool Trainer::run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop) {
   for (Hook* hook : hooks) hook->before_run(state_.step);
-  while (state_.step < options_.total_steps && !any_rank(stop)) {
-    StepReport report = step();
-    for (Hook* hook : hooks) hook->after_step(report);
+  stop_ = &stop;
+  try {
+    while (state_.step < options_.total_steps && !any_rank(stop)) {
+      StepReport report = step();
+      for (Hook* hook : hooks) hook->after_step(report);
+    }
+  } catch (const StepStopped& stopped) {  // on all ranks alike; what is left of the step is in the checkpoint
+    finished_groups_ = stopped.finished;
+  } catch (const RewardsFailed&) {  // on all ranks alike: they know the same rewards
+    for (Hook* hook : hooks) hook->after_run(state_.step, /*stopped=*/true);
+    throw;
   }
+  stop_ = nullptr;
   const bool finished = state_.step >= options_.total_steps;
+  if (parts_.ahead != nullptr) keep_batches_ahead();
   for (Hook* hook : hooks) hook->after_run(state_.step, !finished);
   return finished;
 }
 
-/// The gradient of all ranks' parts, each rank its own; the meters of all.
-Meters Trainer::train(const Credit& credit) {
+/// Ends the making of batches. Those that wait for their turn are drawn no second time when the run goes on.
+void Trainer::keep_batches_ahead() {
+  parts_.ahead->stop();
+  for (const auto& [distance, batch] : parts_.ahead->waiting()) {
+    const std::uint64_t epoch = (batch.cursor - 1) / parts_.order.prompts_per_epoch();
+    finished_groups_ += finished_lines(batch.scored.groups, derive_seed(options_.seed, epoch));
+  }
+}
+
+/// The gradient of this rank's parts, and their meters.
+Meters Trainer::train(const Credit& credit, Phases& passes) {
   const Batch& batch = rollout_->batch;
   const auto drift_from = state_.updates_done == 0 ? batch.sampler_log_probs() : at::Tensor();
+  const PassOptions pass{options_.sampling.temperature, options_.token_budget, &passes};
   PassShare share;
-  if (gradient_sum_) share = {own_completions(world_, batch, credit.active), world_.leads(), [this] { gradient_sum_->before_last_pass(); }};
-  const Meters own = accumulate_gradient(parts_.policy, parts_.objective, batch, credit, comparison(), pass(), drift_from, share);
-  if (!gradient_sum_) return own;
-  gradient_sum_->finish();
+  if (parts_.gradients != nullptr) share = {own_completions(world_, batch, credit.active), world_.leads(), parts_.gradients};
+  return accumulate_gradient(parts_.policy, parts_.objective, batch, credit, comparison(), pass, drift_from, share);
+}
+
+/// What is left of the sums behind the last backward pass.
+Meters Trainer::sum_ranks(const Meters& own) {
+  parts_.gradients->finish();
   return merge_meters(world_, own);
 }
 
@@ -88,20 +121,50 @@ const Rollout* Trainer::pending() const {
   return rollout_ && state_.updates_done < updates_per_rollout() ? &*rollout_ : nullptr;
 }
 
+/// New weights go to the sampler before it samples, and not after every update: several updates may follow on one batch.
+void Trainer::refresh_sampler(Phases& phases) {
+  if (refreshed_at_ && (options_.refresh_interval == 0 || state_.step - *refreshed_at_ < options_.refresh_interval)) return;
+  phases.time("refresh", [&] { parts_.sampler.refresh(parts_.policy, state_.step); });
+  refreshed_at_ = state_.step;
+}
+
+/// Whether the sampler's log-probs are those of the policy that trains: its weights must be that policy's, too.
+bool Trainer::exact_sampler() const {
+  return options_.refresh_interval == 1 && parts_.ahead == nullptr && parts_.sampler.exact_log_probs();
+}
+
+Rollout Trainer::make_rollout(Phases& phases) {
+  if (parts_.ahead == nullptr) return Rollout(rollouts_.next(state_.prompts_drawn, phases));
+  parts_.ahead->start(state_.step, state_.prompts_drawn);
+  BatchAhead made = parts_.ahead->next(phases);
+  state_.prompts_drawn = made.cursor;
+  Rollout rollout(std::move(made.scored));
+  rollout.weights = made.weights;
+  return rollout;
+}
+
 /// Samples, scores the reference, and the policy itself where the sampler's log-probs are not the policy's and will be needed
 /// after the first update.
 void Trainer::next_rollout(Phases& phases) {
-  rollout_.emplace(rollouts_.next(state_.prompts_drawn, phases));
+  refresh_sampler(phases);
+  rollout_.emplace(make_rollout(phases));
   state_.updates_done = 0;
   state_.tokens_seen += count_tokens(rollout_->scored.groups);
   const Batch& batch = rollout_->batch;
   if (parts_.objective.needs_reference())
-    rollout_->ref_log_probs = phases.time("reference", [&] { return score_dealt(world_, *parts_.reference, batch, pass()).log_probs; });
-  if (!parts_.sampler.exact_log_probs() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
+    rollout_->ref_log_probs = phases.time("reference", [&] { return score_dealt(world_, *parts_.reference, batch, scoring()).log_probs; });
+  if (!exact_sampler() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
     std::tie(rollout_->old_log_probs, rollout_->old_entropies) = phases.time("score", [&] {
-      const TokenScores scores = score_dealt(world_, parts_.policy, batch, pass());
+      const TokenScores scores = score_policy({});
       return std::pair(scores.log_probs, scores.entropies);
     });
+}
+
+/// Of weights that are divided, passes are collective: ranks with fewer of them than others wait behind their own.
+TokenScores Trainer::score_policy(const std::vector<bool>& active) const {
+  return score_dealt(world_, parts_.policy, rollout_->batch, scoring(), active, [this] {
+    if (parts_.gradients != nullptr) parts_.gradients->after_forward_passes();
+  });
 }
 
 /// First and one past the last group of the present update.
@@ -117,7 +180,7 @@ std::pair<std::size_t, std::size_t> Trainer::groups_of_step() const {
 Comparison Trainer::comparison() const {
   const Batch& batch = rollout_->batch;
   const bool own = options_.noisy_passes && updates_per_rollout() == 1;
-  if (parts_.sampler.exact_log_probs()) return {rollout_->ref_log_probs, own ? at::Tensor() : batch.sampler_log_probs(), {}};
+  if (exact_sampler()) return {rollout_->ref_log_probs, own ? at::Tensor() : batch.sampler_log_probs(), {}};
   return {rollout_->ref_log_probs, rollout_->old_log_probs, options_.correct_sampler ? batch.sampler_log_probs() : at::Tensor()};
 }
 
@@ -129,7 +192,7 @@ CreditInput Trainer::credit_input(Phases& phases) const {
     input.in_step.push_back(static_cast<std::size_t>(group) >= first && static_cast<std::size_t>(group) < last);
   if (!parts_.objective.needs_current_scores()) return input;
   // Before its first update the policy is still the one that sampled, and its scores may be there already.
-  const bool exact = parts_.sampler.exact_log_probs();
+  const bool exact = exact_sampler();
   const auto& log_probs = exact ? batch.sampler_log_probs() : rollout_->old_log_probs;
   const auto& entropies = exact ? batch.sampler_entropies() : rollout_->old_entropies;
   if (state_.updates_done == 0 && log_probs.defined() && entropies.defined()) {
@@ -137,17 +200,15 @@ CreditInput Trainer::credit_input(Phases& phases) const {
     input.entropies = entropies;
     return input;
   }
-  const TokenScores now = phases.time("score", [&] { return score_dealt(world_, parts_.policy, batch, pass(), input.in_step); });
+  const TokenScores now = phases.time("score", [&] { return score_policy(input.in_step); });
   input.log_probs = now.log_probs;
   input.entropies = now.entropies;
   return input;
 }
 
 void Trainer::update(StepReport& report) {
-  // That of rank 0, lest a last bit decides otherwise on another machine.
-  const auto agreed = at::full({1}, world_.leads() ? parts_.optimizer.grad_norm() : 0.0, at::kDouble);
-  world_.sum(agreed);
-  const auto norm = agreed.item<double>();
+  const double own_norm = parts_.optimizer.grad_norm();
+  const double norm = parts_.gradients != nullptr ? parts_.gradients->norm(own_norm) : own_norm;
   const double learning_rate = options_.learning_rate(state_.step);
   report.metrics["grad_norm"] = norm;
   report.metrics["learning_rate"] = learning_rate;
@@ -156,6 +217,7 @@ void Trainer::update(StepReport& report) {
     if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm)
       parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
     parts_.optimizer.step(learning_rate);
+    if (parts_.gradients != nullptr) parts_.gradients->share_update();
     if (parts_.reference_sync != nullptr) parts_.reference_sync->after_step(state_.step);
     state_.bad_steps = 0;
     return;
@@ -179,6 +241,7 @@ void Trainer::describe(StepReport& report, const Credit& credit, const Meters& m
   };
   const auto begin = completion(first), end = completion(last);
   report.coefficients.assign(credit.coefficients.begin() + begin, credit.coefficients.begin() + end);
+  if (!credit.active.empty()) report.trained.assign(credit.active.begin() + begin, credit.active.begin() + end);
   const auto& token = rollout_->batch.first_token();
   const auto from = token[static_cast<std::size_t>(begin)], to = token[static_cast<std::size_t>(end)];
   const auto tokens_of = [&](const at::Tensor& all) { return to_list(all.defined() ? all.narrow(0, from, to - from) : all); };
@@ -191,6 +254,11 @@ void Trainer::describe(StepReport& report, const Credit& credit, const Meters& m
   metrics.merge(meters.means());
   if (state_.updates_done == 0) metrics.merge(trained.metrics);  // of the drawing, so told once
   metrics["num_tokens"] = static_cast<double>(state_.tokens_seen);
+  if (parts_.ahead != nullptr) {
+    const auto sampled = metrics.find("sampling/weight_version");  // where the sampler says so: a resumed batch is older than its run
+    const double weights = sampled != metrics.end() ? sampled->second : static_cast<double>(rollout_->weights);
+    metrics["sampling/staleness"] = static_cast<double>(report.step - 1) - weights;
+  }
   metrics["epoch"] = parts_.order.epoch(state_.prompts_drawn);
   metrics["skipped_steps"] = report.skipped ? 1.0 : 0.0;
 }

@@ -12,6 +12,7 @@
 #include "libgrpo/trainer/phases.hpp"
 #include "libgrpo/trainer/reference_sync.hpp"
 #include "libgrpo/trainer/rollouts.hpp"
+#include "libgrpo/trainer/rollouts_ahead.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -32,9 +33,11 @@ struct TrainerParts {
   Objective& objective;
   Policy& policy;
   const Scorer* reference;  ///< may be null if the objective needs none
-  AdamW& optimizer;
+  AdamW& optimizer;                         ///< of several ranks: over gradients->own()
   ReferenceSync* reference_sync = nullptr;  ///< may be null: the reference stays as it is
   World* world = nullptr;                   ///< may be null: there is one rank
+  RolloutsAhead* ahead = nullptr;           ///< may be null: each batch is made in its turn
+  GradientSum* gradients = nullptr;         ///< of several ranks: over the policy's parameters
 };
 
 struct TrainerOptions {
@@ -43,6 +46,7 @@ struct TrainerOptions {
   SamplingParams sampling;
   bool dynamic_sampling = false;
   std::int64_t dynamic_sampling_max_rounds = 4;
+  double max_reward_failures = 1.0;  ///< share of a reward's verdicts in one generation batch
   std::int64_t slices = 1;          ///< optimizer steps that one pass over a generation batch is cut into, by groups
   std::int64_t num_iterations = 1;  ///< passes over a generation batch
   bool noisy_passes = false;        ///< the policy has dropout: each update's noise is keyed by seed and step
@@ -50,8 +54,9 @@ struct TrainerOptions {
   std::function<double(std::int64_t)> learning_rate;  ///< of optimizer step 0, 1, ...
   double max_grad_norm = 1.0;                         ///< 0: no clipping
   std::int64_t token_budget = 1024;                   ///< packed rows per forward and backward part
+  std::int64_t scoring_budget = 1024;                 ///< packed rows per part of a pass without gradients
   std::int64_t max_bad_steps = 10;                    ///< non-finite steps in a row before giving up
-  std::int64_t bucket_bytes = std::int64_t{25} << 20; ///< of gradients summed over the ranks at a time
+  std::int64_t refresh_interval = 1;  ///< updates after which the sampler gets new weights; 0: once, at the start
 };
 
 /// Everything one step tells.
@@ -60,6 +65,9 @@ struct StepReport {
   bool skipped = false;       ///< the update was not finite and was not applied
   std::map<std::string, double> metrics;  ///< TRL's names
   std::vector<std::pair<std::string, double>> phases;  ///< seconds
+  std::vector<std::pair<std::string, double>> passes;  ///< seconds of what phase "train" consists of
+  std::vector<double> phase_peaks;  ///< bytes: the most memory this process had by the end of each phase
+  std::vector<bool> trained;        ///< [N], completions whose loss was not left out; empty: all
   double seconds = 0.0;
   std::vector<Group> groups;
   RewardTable rewards;
@@ -83,6 +91,7 @@ struct Rollout {
   ScoredGroups scored;
   Batch batch;
   at::Tensor ref_log_probs, old_log_probs;  ///< [T] f32; undefined where there is none, or where the sampler's will do
+  std::int64_t weights = 0;  ///< updates done when it was begun
   at::Tensor old_entropies;  ///< with old_log_probs; the first update alone reads it, so checkpoints leave it out
 };
 
@@ -99,26 +108,37 @@ class Hook {
 class Trainer {
  public:
   /// `rollout`: the generation batch that a checkpoint kept, if it was taken between two updates of one.
-  /// throws: Error{contract} if the objective needs a reference and there is none, or groups do not fill the slices
+  /// throws: Error{contract} if the objective needs a reference and there is none, groups do not fill the slices, or several ranks have no
+  /// gradients
   Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state = {}, std::optional<Rollout> rollout = {});
 
   /// One optimizer update, on a fresh generation batch or on the next slice of the one in use. throws: Error{numeric} after max_bad_steps non-finite steps in a row
   StepReport step();
-  /// Steps until total_steps or until `stop` becomes true on any rank (looked at between steps). Returns whether it ran to the end.
+  /// Steps until total_steps or until `stop` becomes true on any rank. That is looked at between steps and, in a step, before its update's
+  /// passes; a sampler may look more often (preemption.hpp). Returns whether it ran to the end.
+  /// throws: as step(), and RewardsFailed after the hooks were told to save
   bool run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop);
 
   [[nodiscard]] const TrainerState& state() const { return state_; }
+  /// Groups that the step at hand had finished when it was stopped while sampling: JSON lines, or empty.
+  [[nodiscard]] const std::string& finished_groups() const { return finished_groups_; }
   /// The generation batch that is not used up yet, if there is one.
   [[nodiscard]] const Rollout* pending() const;
 
  private:
   [[nodiscard]] std::int64_t updates_per_rollout() const { return options_.slices * options_.num_iterations; }
   void next_rollout(Phases& phases);
+  void refresh_sampler(Phases& phases);
+  [[nodiscard]] bool exact_sampler() const;
+  [[nodiscard]] Rollout make_rollout(Phases& phases);
+  void keep_batches_ahead();
   [[nodiscard]] std::pair<std::size_t, std::size_t> groups_of_step() const;
   [[nodiscard]] Comparison comparison() const;
   [[nodiscard]] CreditInput credit_input(Phases& phases) const;
-  [[nodiscard]] PassOptions pass() const { return {options_.sampling.temperature, options_.token_budget}; }
-  [[nodiscard]] Meters train(const Credit& credit);
+  [[nodiscard]] PassOptions scoring() const { return {options_.sampling.temperature, options_.scoring_budget}; }
+  [[nodiscard]] TokenScores score_policy(const std::vector<bool>& active) const;
+  [[nodiscard]] Meters train(const Credit& credit, Phases& passes);
+  [[nodiscard]] Meters sum_ranks(const Meters& own);
   [[nodiscard]] bool any_rank(bool here);
   void update(StepReport& report);
   void describe(StepReport& report, const Credit& credit, const Meters& meters) const;
@@ -127,10 +147,12 @@ class Trainer {
   TrainerParts parts_;
   TrainerOptions options_;
   World& world_;
-  std::optional<GradientSum> gradient_sum_;  // where there are several ranks
   TrainerState state_;
   Rollouts rollouts_;
   std::optional<Rollout> rollout_;
+  const std::atomic<bool>* stop_ = nullptr;  // while run() runs
+  std::string finished_groups_;
+  std::optional<std::int64_t> refreshed_at_;  // step whose weights the sampler has; nothing: not yet told
 };
 
 }  // namespace grpo

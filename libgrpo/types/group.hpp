@@ -21,6 +21,7 @@ struct Completion {
   std::vector<float> entropies;   ///< nats; of the same distributions
   std::string text;               ///< ids decoded, special tokens left out
   FinishReason finish = FinishReason::length;
+  std::int64_t weight_version = -1;  ///< updates behind the weights that drew its first token; -1: the policy's own, not counted
 };
 
 /// G completions of one prompt.

@@ -47,6 +47,8 @@ TEST_CASE("what there must be", "[config]") {
   CHECK(complaint({"--reference_model_name_or_path="}) == "reference_model_name_or_path: must not be empty");
   CHECK(complaint({"--eval_strategy=steps"}).starts_with("eval_strategy: steps needs eval_dataset_name"));
   CHECK(loads({"--eval_strategy=steps", "--eval_dataset_name=sums"}));
+  CHECK(complaint({"--eval_strategy=epoch"}).starts_with("eval_strategy: epoch needs eval_dataset_name"));
+  CHECK(loads({"--eval_strategy=epoch", "--eval_dataset_name=sums", "--num_generations_eval=4"}));
 }
 
 TEST_CASE("lengths and stop sequences", "[config]") {
@@ -312,4 +314,21 @@ TEST_CASE("a recipe filled in by code is checked alike, and its numbers may be a
   recipe.optimizer.per_device_train_batch_size = 3;
   recipe.optimizer.gradient_accumulation_steps = std::numeric_limits<std::int64_t>::max();
   CHECK_THROWS_WITH(validate(recipe), "gradient_accumulation_steps = 9223372036854775807: must be <= 1000000000");
+}
+
+TEST_CASE("addresses of generation servers, and when one is used", "[config]") {
+  const std::string on = "--use_vllm=true";
+  CHECK(complaint({on, "--vllm_server_base_url=a:80"}) == "vllm_server_base_url: \"a:80\": expected an address such as http://127.0.0.1:8000");
+  CHECK(complaint({on, "--vllm_server_base_url=https://a"}).find("without TLS") != std::string::npos);
+  CHECK(complaint({on, "--vllm_url=localhost/generate"}).starts_with("vllm_url: "));
+  CHECK(complaint({on, "--vllm_server_host=http://a"}).starts_with("vllm_server_host: "));
+  CHECK(complaint({"--vllm_server_base_url=http://a"}).find("use_vllm is false") != std::string::npos);
+  const auto uses = [](const Lines& words) { return load_words(words).recipe.server.uses_server(); };
+  CHECK(uses({on, "--vllm_server_base_url=http://a"}));
+  CHECK(uses({on, "--vllm_server_host=a"}));
+  CHECK(uses({on, "--vllm_url=http://a/generate"}));
+  CHECK(uses({on, "--vllm_mode=server"}));
+  CHECK_FALSE(uses({on}));
+  CHECK_FALSE(uses({on, "--vllm_mode=colocate", "--vllm_server_host=a"}));
+  CHECK_FALSE(uses({"--vllm_mode=server"}));
 }

@@ -94,8 +94,6 @@ TEST_CASE("an early GRPO recipe", "[config]") {
   CHECK(recipe.maxent == MaxentOptions{});
   CHECK(meaningless(loaded) == Lines{"attn_implementation",
                                      "bf16",
-                                     "use_vllm",
-                                     "vllm_mode",
                                      "do_eval",
                                      "gradient_checkpointing_kwargs",
                                      "hub_model_id",
@@ -105,7 +103,6 @@ TEST_CASE("an early GRPO recipe", "[config]") {
                                      "logging_strategy",
                                      "per_device_eval_batch_size",
                                      "push_to_hub",
-                                     "report_to",
                                      "vf_coef",
                                      "advantage_normalization",
                                      "horizon",
@@ -138,7 +135,8 @@ TEST_CASE("an early MaxEnt-GRPO recipe", "[config]") {
   CHECK(recipe.objective.beta == 3.0);
   CHECK(recipe.objective.kl_ctl_step_size == 0.15);
   CHECK(recipe.checkpoint.resume_from_checkpoint == "auto");
-  CHECK(note_of(loaded, "vllm_url") == "vllm_url: has no meaning here, ignored (the built-in engine samples)");
+  CHECK(recipe.server.vllm_url == "http://localhost:29525/generate");
+  CHECK_FALSE(recipe.server.uses_server());  // vllm_mode: colocate
 }
 
 TEST_CASE("a later MaxEnt-GRPO recipe asks for more entropy than there is", "[config]") {
@@ -181,7 +179,7 @@ TEST_CASE("a later MaxEnt-GRPO recipe asks for more entropy than there is", "[co
         "train_grpo_objective: has no meaning here, ignored (the app decides: grpo_train, or maxent_grpo_train for "
         "MaxEnt-GRPO)");
   for (const char* key : {"disable_distributed_sampler", "maxent_logprob_chunk_size", "vllm_return_logprobs",
-                          "gen_best_of", "vllm_request_timeout", "wandb_project", "wandb_entity"}) {
+                          "gen_best_of"}) {
     INFO(key);
     CHECK_FALSE(note_of(loaded, key).empty());
   }
@@ -241,7 +239,7 @@ TEST_CASE("keys of maxent-grpo that would change the training are not passed ove
                           "grpo_beta_controller_enabled: false",
                           "log_like_grpo: true",
                           "vllm_sync_weights: true",
-                          "wandb_run_group: x",
+                          "wandb_watch: gradients",
                           "hub_private_repo: true",
                           "push_to_hub_revision: true"}) {
     INFO(any);

@@ -75,10 +75,32 @@ const Values kOther = {
     {"stop_sequences", "[\"</answer>\\n\", \"a, b\"]"},
     {"dynamic_sampling", "true"},
     {"dynamic_sampling_max_rounds", "2"},
+    {"use_vllm", "true"},
+    {"vllm_mode", "\"server\""},
+    {"vllm_server_base_url", "[\"http://a:1\", \"http://b/c\"]"},
+    {"vllm_server_host", "\"10.0.0.1\""},
+    {"vllm_server_port", "8100"},
+    {"vllm_server_timeout", "30.0"},
+    {"vllm_url", "\"http://localhost:8000/generate\""},
+    {"vllm_request_timeout", "90.0"},
+    {"vllm_retry_sleep", "0.1"},
+    {"vllm_max_completion_rounds", "2"},
+    {"vllm_backfill_with_model", "false"},
+    {"vllm_sync_interval_steps", "3"},
+    {"vllm_sync_dir", "\"/dev/shm/w\""},
+    {"async_generation", "true"},
+    {"max_staleness_steps", "2"},
     {"reward_funcs", "[\"a\", \"b\"]"},
     {"reward_weights", "[1.0, 1e-3]"},
     {"soft_punish_cache", "16"},
     {"reward_args", R"("{\"cosine\":{\"max_len\":800}}")"},
+    {"reward_command", R"("{\"a\":\"python3 a.py\"}")"},
+    {"reward_url", R"("{\"b\":\"http://127.0.0.1:8000/b\"}")"},
+    {"reward_library", R"("{\"b\":\"./libb.so\"}")"},
+    {"reward_workers", "2"},
+    {"reward_timeout", "2.5"},
+    {"reward_retries", "0"},
+    {"max_reward_failures", "0.25"},
     {"loss_type", "\"vespo\""},
     {"importance_sampling_level", "\"sequence\""},
     {"epsilon", "0.3"},
@@ -151,6 +173,7 @@ const Values kOther = {
     {"adam_beta2", "0.99"},
     {"adam_epsilon", "1e-6"},
     {"weight_decay", "0.01"},
+    {"optim_moments_dtype", "\"bfloat16\""},
     {"max_grad_norm", "0.2"},
     {"per_device_train_batch_size", "6"},
     {"gradient_accumulation_steps", "2"},
@@ -158,9 +181,9 @@ const Values kOther = {
     {"num_iterations", "2"},
     {"token_budget", "4096"},
     {"max_bad_steps", "3"},
-    {"num_processes", "2"},
     {"ddp_timeout", "60"},
     {"ddp_bucket_cap_mb", "4"},
+    {"zero_stage", "2"},
     {"save_strategy", "\"no\""},
     {"save_steps", "25"},
     {"save_total_limit", "2"},
@@ -171,7 +194,18 @@ const Values kOther = {
     {"eval_strategy", "\"steps\""},
     {"eval_steps", "50"},
     {"eval_on_start", "true"},
+    {"num_generations_eval", "4"},
     {"profile", "true"},
+    {"report_to", "[\"tensorboard\", \"wandb\"]"},
+    {"html_report", "false"},
+    {"html_report_interval", "5.0"},
+    {"html_report_max_mb", "4"},
+    {"num_completions_to_print", "2"},
+    {"log_unique_prompts", "true"},
+    {"wandb_project", "\"p\""},
+    {"wandb_entity", "\"e\""},
+    {"wandb_run_group", "\"g\""},
+    {"wandb_tags", "[\"a\", \"b\"]"},
 };
 
 // What some options of that table rule out, or a second value worth a look, with the options that give way.
@@ -202,7 +236,7 @@ Values second_table() {
 }
 
 // What stands with neither of them.
-const Values kAdapters = {{"model_name_or_path", "\"m\""}, {"dataset_name", "\"d.jsonl\""}, {"use_peft", "true"}};
+const Values kAdapters = {{"model_name_or_path", "\"m\""}, {"dataset_name", "\"d.jsonl\""}, {"use_peft", "true"}, {"num_processes", "2"}};
 
 std::vector<Values> tables() { return {kOther, second_table(), kAdapters}; }
 
@@ -271,6 +305,9 @@ TEST_CASE("the same recipe over the command line", "[config]") {
       if (name == "system_prompt") word = *from_file.recipe.data.system_prompt;
       if (name == "chat_template_kwargs") word = from_file.recipe.data.chat_template_kwargs->json;
       if (name == "reward_args") word = from_file.recipe.reward.reward_args->json;
+      if (name == "reward_command") word = from_file.recipe.reward.reward_command->json;
+      if (name == "reward_url") word = from_file.recipe.reward.reward_url->json;
+      if (name == "reward_library") word = from_file.recipe.reward.reward_library->json;
       if (name == "dataset_mixture") {
         word = R"({"seed": 1, "sampling": "proportional", "stopping_strategy": "all_exhausted", "test_split_size": 0.1,
                   "datasets": [{"id": "a", "weight": 2.5, "config": "c", "split": "t", "revision": "r", "filter": "x > 1", "columns": ["x"]},
@@ -318,7 +355,7 @@ TEST_CASE("names and aliases are unique, sections are in order", "[config]") {
       CHECK(names.insert(alias).second);
     }
   }
-  CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "reward",
+  CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "server", "reward",
                                                    "objective", "maxent", "optimizer", "dist", "checkpoint", "metrics"});
 }
 

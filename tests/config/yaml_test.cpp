@@ -125,14 +125,17 @@ report_to: none
 gen_best_of: 1
 optim: adamw_torch_fused
 )");
-  REQUIRE(loaded.notes.size() == 7);
+  REQUIRE(loaded.notes.size() == 6);
   CHECK(
       loaded.notes[0].ends_with("r.yaml:1: attn_implementation: has no meaning here, ignored (attention is built in)"));
   CHECK(loaded.notes[3].find("r.yaml:5: hub_model_id: has no meaning here, ignored") != std::string::npos);
   CHECK(load_text("r.yaml", "report_to: []\n").notes.empty());
-  CHECK(load_text("r.yaml", "report_to:\n- wandb\n")
-            .notes.at(0)
-            .ends_with("r.yaml:1: report_to: wandb is not there yet, ignored (metrics go to output_dir)"));
+  CHECK(load_text("r.yaml", "report_to:\n- wandb\n").recipe.report.reports_to("wandb"));
+  CHECK_FALSE(load_text("r.yaml", "report_to: tensorboard\n").recipe.report.reports_to("wandb"));
+  CHECK(load_text("r.yaml", "report_to: all\n").recipe.report.reports_to("tensorboard"));
+  CHECK(load_text("r.yaml", "report_to: [mlflow]\n").notes.empty());
+  CHECK(errors_of("r.yaml", "report_to: wandbb\n").size() == 1);
+  CHECK(errors_of("r.yaml", "report_to: [none, wandb]\n").size() == 1);
   CHECK(load_words({"--attn_implementation", "sdpa", "--bf16"}).notes.size() == 2);
   CHECK(errors_of("r.yaml", "gen_best_of: 4\noptim: adafactor\nvllm_best_of: 2\nuse_dora: true\n").size() == 4);
   CHECK(errors_of("r.yaml", "gen_best_of: 4\n") ==

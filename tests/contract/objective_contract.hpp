@@ -151,6 +151,31 @@ inline void objective_contract(const std::function<std::unique_ptr<Objective>()>
     if (moves_without_signal) return;
     for (std::size_t i = 4; i < credit.active.size(); ++i) CHECK_FALSE(credit.active[i]);  // nothing to compare with
   }
+  SECTION("a completion whose reward failed is as if it had not been sampled") {
+    const ObjectiveWorld failed({{1, nan, 0, 0.5}, {0.2, 0.7, nan, nan}, {0.4, 0, 0, 1}});
+    const std::vector<std::size_t> lost{1, 6, 7};
+    const Batch all(failed.groups);
+    std::vector<bool> stays(12, true);
+    for (const std::size_t i : lost) stays[i] = false;
+    std::vector<std::int64_t> tokens;
+    for (std::int64_t t = 0; t < all.num_tokens(); ++t)
+      if (stays[static_cast<std::size_t>(all.completion_of()[t].item<std::int64_t>())]) tokens.push_back(t);
+    ObjectiveWorld without = failed;
+    for (std::size_t k = lost.size(); k-- > 0;) {
+      const auto i = static_cast<std::ptrdiff_t>(lost[k]);
+      auto& completions = without.groups[lost[k] / 4].completions;
+      completions.erase(completions.begin() + i % 4);
+      without.rewards.columns[0].rewards.erase(without.rewards.columns[0].rewards.begin() + i);
+      without.rewards.modes.erase(without.rewards.modes.begin() + i);
+    }
+    const auto index = at::tensor(tokens, at::kLong);
+    for (at::Tensor* t : {&without.old_log_probs, &without.log_probs, &without.ref_log_probs, &without.entropies}) *t = t->index_select(0, index);
+    const ObjectiveResult one = evaluate_objective(*objective, failed), other = evaluate_objective(*make(), without);
+    CHECK(one.loss == Approx(other.loss).epsilon(1e-5).margin(1e-6));
+    CHECK(close_to(one.log_prob_grad.index_select(0, index), other.log_prob_grad));
+    CHECK(close_to(one.entropy_grad.index_select(0, index), other.entropy_grad));
+    CHECK(one.log_prob_grad.abs().sum().item<double>() == Approx(other.log_prob_grad.abs().sum().item<double>()).epsilon(1e-5).margin(1e-9));
+  }
   SECTION("a part of a generation batch is trained on alone") {
     const Batch batch(world.groups);
     CreditInput input{world.rewards, batch, world.ref_log_probs, world.old_log_probs, world.log_probs, world.entropies};

@@ -1,3 +1,4 @@
+#include "libgrpo/base/random.hpp"
 #include "libgrpo/data/prompt_set.hpp"
 
 #include "tests/data/byte_tokenizer.hpp"
@@ -21,7 +22,7 @@ std::unique_ptr<PromptSource> mix(std::vector<std::pair<std::size_t, double>> si
   for (const auto& [size, weight] : sizes) {
     parts.push_back({std::make_unique<Rows>("part" + std::to_string(parts.size()), size), weight});
   }
-  return make_mixture(std::move(parts), {seed});
+  return make_mixture(std::move(parts), {seed}).train;
 }
 
 std::size_t count_of(const std::vector<std::string>& all, const std::string& start) {
@@ -77,7 +78,7 @@ TEST_CASE("rows keep where they came from") {
 std::unique_ptr<PromptSource> draw(std::vector<std::pair<std::size_t, double>> sizes, StoppingStrategy stopping, std::uint64_t seed) {
   std::vector<MixturePart> parts;
   for (const auto& [size, weight] : sizes) parts.push_back({std::make_unique<Rows>("part" + std::to_string(parts.size()), size), weight});
-  return make_mixture(std::move(parts), {seed, MixtureSampling::proportional, stopping});
+  return make_mixture(std::move(parts), {seed, MixtureSampling::proportional, stopping}).train;
 }
 
 TEST_CASE("proportional: weights are how often a dataset is drawn from, until the first one is used up") {
@@ -115,20 +116,21 @@ TEST_CASE("proportional: until all are used up, the others come again in full ro
 }
 
 TEST_CASE("a held-out share: both sides together are the mixture, each row on one side") {
-  const auto side = [](TaskSplit split, double share) {
+  const auto sides = [](double share) {
     std::vector<MixturePart> parts;
     parts.push_back({std::make_unique<Rows>("a", 40), 0.5});
     parts.push_back({std::make_unique<Rows>("b", 11), 1.0});
-    return questions(*make_mixture(std::move(parts), {4, MixtureSampling::share, StoppingStrategy::first_exhausted, share, split}));
+    return make_mixture(std::move(parts), {4, MixtureSampling::share, StoppingStrategy::first_exhausted, share});
   };
-  auto train = side(TaskSplit::train, 0.25);
-  const auto held_out = side(TaskSplit::held_out, 0.25);
+  const MixtureSides quarter = sides(0.25);
+  auto train = questions(*quarter.train);
+  const auto held_out = questions(*quarter.held_out);
   CHECK(held_out.size() == 8);  // ceil(31 / 4)
   CHECK(train.size() == 23);
   train.insert(train.end(), held_out.begin(), held_out.end());
-  CHECK(train == side(TaskSplit::train, 0.0));
-  CHECK(side(TaskSplit::held_out, 0.0).empty());
-  CHECK(test::message_of(ErrorKind::recipe, [&] { side(TaskSplit::train, 0.99); }));
+  CHECK(train == questions(*sides(0.0).train));
+  CHECK(sides(0.0).held_out == nullptr);
+  CHECK(test::message_of(ErrorKind::recipe, [&] { sides(0.99); }));
 }
 
 TEST_CASE("a run that goes on in the middle of an epoch sees each row of a mixture once") {
@@ -136,7 +138,7 @@ TEST_CASE("a run that goes on in the middle of an epoch sees each row of a mixtu
     std::vector<MixturePart> parts;
     parts.push_back({std::make_unique<Rows>("a", 30), 2.0});
     parts.push_back({std::make_unique<Rows>("b", 30), 1.0});
-    return make_mixture(std::move(parts), {8, MixtureSampling::proportional});
+    return make_mixture(std::move(parts), {8, MixtureSampling::proportional}).train;
   };
   const auto whole = open();
   const std::size_t size = whole->size() / 4 * 4;
@@ -150,6 +152,33 @@ TEST_CASE("a run that goes on in the middle of an epoch sees each row of a mixtu
     std::vector<std::string> rest;
     for (std::uint64_t i = stop; i < 2 * size; ++i) rest.push_back(again->row(resumed.row(i)).question);
     CHECK(rest == std::vector<std::string>(expected.begin() + static_cast<std::ptrdiff_t>(stop), expected.end()));
+  }
+}
+
+/// One dataset after the other, of each the first floor(size x weight) rows of its own shuffle, then all of them shuffled.
+std::vector<std::string> by_the_rule(const std::vector<std::pair<std::size_t, double>>& sizes, std::uint64_t seed) {
+  std::vector<std::string> kept;
+  for (std::size_t part = 0; part < sizes.size(); ++part) {
+    const auto [size, weight] = sizes[part];
+    const auto order = random_permutation(static_cast<std::uint32_t>(size), RandomStream(seed, "mixture.part", part + 1));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(static_cast<double>(size) * weight); ++i)
+      kept.push_back("part" + std::to_string(part) + " " + std::to_string(order[i]));
+  }
+  std::vector<std::string> rows;
+  for (const std::uint32_t i : random_permutation(static_cast<std::uint32_t>(kept.size()), RandomStream(seed, "mixture"))) rows.push_back(kept[i]);
+  return rows;
+}
+
+TEST_CASE("row for row what the rule says, for many sizes, weights and seeds") {
+  RandomStream stream(1, "mixtures");
+  for (std::uint64_t round = 0; round < 200; ++round) {
+    std::vector<std::pair<std::size_t, double>> sizes;
+    const std::uint32_t parts = 1 + stream.next_below(4);
+    for (std::uint32_t part = 0; part < parts; ++part) {
+      const std::size_t size = 20 + stream.next_below(200);
+      sizes.emplace_back(size, stream.next_below(4) == 0 ? 1.0 : 0.05 + 0.95 * stream.next_u32() * 0x1p-32);
+    }
+    if (questions(*mix(sizes, round)) != by_the_rule(sizes, round)) FAIL("round " << round);
   }
 }
 

@@ -17,7 +17,7 @@ struct Course {
   std::vector<Ids> completions;  // of each step
 };
 
-Course train_on(World* world, std::int64_t steps) {
+Course train_on(World* world, std::int64_t steps, std::int64_t zero_stage = 0) {
   static std::mutex making;  // at::manual_seed is everybody's
   std::unique_ptr<grpo::testing::TrainingFixture> parts;
   {
@@ -27,9 +27,8 @@ Course train_on(World* world, std::int64_t steps) {
     parts = std::make_unique<grpo::testing::TrainingFixture>(options);
   }
   parts->options.total_steps = steps;
-  Trainer trainer({parts->prompts, parts->order, parts->sampler, parts->reward, *parts->objective, *parts->model, parts->reference.get(),
-                   *parts->optimizer, nullptr, world},
-                  parts->options);
+  if (world != nullptr) parts->share_with(*world, zero_stage);
+  Trainer trainer(parts->of_rank(world), parts->options);
   Course course;
   for (std::int64_t i = 0; i < steps; ++i) {
     const StepReport report = trainer.step();
@@ -47,9 +46,10 @@ Course train_on(World* world, std::int64_t steps) {
 
 TEST_CASE("one, two and four ranks draw the same completions and take the same course", "[dist]") {
   const Course alone = train_on(nullptr, 10);
-  for (const int size : {2, 4}) {
+  for (const auto& [size, stage] : {std::pair{2, 0}, {4, 0}, {2, 1}, {4, 1}, {2, 2}, {4, 2}, {2, 3}, {4, 3}}) {
     std::vector<Course> ranks(static_cast<std::size_t>(size));
-    on_ranks(size, [&](World& world) { ranks[static_cast<std::size_t>(world.rank())] = train_on(&world, 10); });
+    on_ranks(size, [&, stage = stage](World& world) { ranks[static_cast<std::size_t>(world.rank())] = train_on(&world, 10, stage); });
+    INFO("zero_stage " << stage << ", " << size << " ranks");
     for (const Course& rank : ranks) {
       CHECK(rank.completions[0] == alone.completions[0]);
       CHECK(rank.losses == ranks[0].losses);
@@ -69,9 +69,8 @@ TEST_CASE("a signal at one rank stops all at the same step", "[dist]") {
       parts = std::make_unique<grpo::testing::TrainingFixture>();
     }
     parts->options.total_steps = 50;
-    Trainer trainer({parts->prompts, parts->order, parts->sampler, parts->reward, *parts->objective, *parts->model, parts->reference.get(),
-                     *parts->optimizer, nullptr, &world},
-                    parts->options);
+    parts->share_with(world, 0);
+    Trainer trainer(parts->of_rank(&world), parts->options);
     struct Signal final : Hook {
       std::atomic<bool> stop{false};
       std::int64_t at = 0;

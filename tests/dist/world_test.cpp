@@ -63,3 +63,39 @@ TEST_CASE("a rank that keeps the others waiting is named when the time is up", "
   CHECK(told.find("rank 1 of 2 on ") == 0);
   CHECK(told.find("keeps the others waiting; it is in phase \"reward\"") != std::string::npos);
 }
+
+TEST_CASE("each rank keeps the sum of its own piece, over the ranks that send, and gathers bring the pieces together", "[dist]") {
+  std::array<bool, 3> right{};
+  on_ranks(3, [&](World& world) {
+    const auto rank = static_cast<std::size_t>(world.rank());
+    const auto share = at::ones({4}, at::kFloat);
+    const auto values = at::arange(12, at::kFloat) * static_cast<double>(rank + 1);
+    world.start_sum_shares(values, share, {true, true, true})->wait();
+    bool good = at::equal(share, 1 + 6 * at::arange(4 * static_cast<std::int64_t>(rank), 4 * static_cast<std::int64_t>(rank) + 4, at::kFloat));
+    // A rank that has nothing to send gives none, and what comes may be narrower than the sum.
+    const auto half = at::full({rank == 1 ? 0 : 6}, 0.5, at::kBFloat16);
+    const auto few = at::zeros({2}, at::kFloat);
+    world.start_sum_shares(half, few, {true, false, true})->wait();
+    good = good && at::equal(few, at::ones({2}));
+    const auto whole = at::zeros({12}, at::kFloat);
+    world.start_gather(whole, share)->wait();
+    good = good && at::equal(whole, 1 + 6 * at::arange(12, at::kFloat));
+    right[rank] = good;
+  });
+  CHECK(right == std::array<bool, 3>{true, true, true});
+}
+
+TEST_CASE("a signal at one rank is known to all", "[dist]") {
+  std::array<bool, 3> early{}, late{};
+  on_ranks(3, [&](World& world) {
+    const auto rank = static_cast<std::size_t>(world.rank());
+    early[rank] = world.asked_to_stop();
+    static_cast<void>(world.gather_bytes(""));
+    if (rank == 1) world.ask_to_stop();
+    for (int looks = 0; looks < 100 && !world.asked_to_stop(); ++looks) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    late[rank] = world.asked_to_stop();
+    static_cast<void>(world.gather_bytes(""));
+  });
+  CHECK(early == std::array<bool, 3>{false, false, false});
+  CHECK(late == std::array<bool, 3>{true, true, true});
+}

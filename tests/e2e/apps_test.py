@@ -351,31 +351,21 @@ class Eval(Case):
                       "--max_completion_length", "8")
 
     def test_greedy(self):
-        told = json.loads(self.good("grpo_eval", *self.words, "--json"))
-        self.assertEqual((told["prompts"], told["n"], told["k"], told["temperature"]), (5, 1, [1], 0))
-        for name in ("eval_rewards/answer_accuracy/mean", "eval_rewards/format/mean", "eval_reward", "eval_pass@1",
-                     "eval_completions/mean_length"):
-            self.assertIn(name, told["metrics"])
+        told = json.loads(self.good("grpo_eval", *self.words, "--json"))["results"][0]
+        self.assertEqual((told["questions"], told["n"], told["k"], told["temperature"]), (5, 1, [1], 0))
+        for name in ("rewards/answer_accuracy", "rewards/format", "accuracy", "tokens", "cut"):
+            self.assertIn(name, told["contestants"][0]["figures"])
         table = self.good("grpo_eval", *self.words)
-        for row in ("5 prompts", "greedy", "answer_accuracy", "pass@1", "tokens per completion"):
+        for row in ("5 questions", "greedy", "| accuracy", "| rewards/format", "tokens a completion", "random guess"):
             self.assertIn(row, table)
-        two = json.loads(self.good("grpo_eval", *self.words, "--json", "--eval_num_prompts", "2"))
-        self.assertEqual(two["prompts"], 2)
 
-    def test_completions_are_written(self):
-        path = self.dir / "completions.jsonl"
-        told = json.loads(self.good("grpo_eval", *self.words, "--n", "4", "--k", "1,4", "--json", "--output", path))
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        self.assertEqual(len(lines), 20)
-        self.assertEqual([(o["source"], o["sample"]) for o in lines[3:5]], [("rows.jsonl:1", 3), ("rows.jsonl:2", 0)])
-        self.assertEqual(set(lines[0]["rewards"]), {"answer_accuracy", "format"})
-        mean = sum(o["rewards"]["format"] for o in lines) / 20
-        self.assertAlmostEqual(told["metrics"]["eval_rewards/format/mean"], mean)
-        self.bad(4, "cannot be written", "grpo_eval", *self.words, "--output", self.dir / "no" / "folder.jsonl")
+    def test_the_folder_can_be_made_or_not(self):
+        self.good("grpo_eval", *self.words, "--output", self.dir / "new" / "folder")
+        self.bad(4, "rows.jsonl", "grpo_eval", *self.words, "--output", self.rows)
 
     def test_sums_are_held_out(self):
         told = self.good("grpo_eval", "--model_name_or_path", self.model, "--dry_run")
-        self.assertRegex(told, r"sums: 24 prompts")
+        self.assertRegex(told, r"sums: 24 questions")
 
 
 @unittest.skipUnless(REAL.exists(), f"{REAL.relative_to(ROOT)} is not there; bash training.sh --setup-only brings it")
@@ -386,16 +376,15 @@ class RealModel(Case):
         self.assertIn("Paris", text)
 
     def test_pass_at_k_agrees_with_what_was_written(self):
-        path = self.dir / "real.jsonl"
+        path = self.dir / "real"
         told = json.loads(self.good("grpo_eval", "--eval_num_prompts", "6", "--n", "4", "--k", "1,2,4", "--temperature", "1",
-                                    "--reward_funcs", "format", "answer_accuracy", "--json", "--output", path))
-        right = {}
-        for line in map(json.loads, path.read_text().splitlines()):
-            right[line["source"]] = right.get(line["source"], 0) + (line["rewards"]["format"] >= 1)
-        self.assertTrue(0 < sum(right.values()) < 24, right)
+                                    "--reward_funcs", "format", "answer_accuracy", "--json", "--output", path))["results"][0]
+        questions = [json.loads(line) for line in (path / "sums.model.jsonl").read_text().splitlines()[1:]]
+        right = [sum(c["rewards"]["format"] >= 1 for c in q["completions"]) for q in questions]
+        self.assertTrue(0 < sum(right) < 24, right)
         for k in (1, 2, 4):
-            expected = sum(1 - math.comb(4 - c, k) / math.comb(4, k) for c in right.values()) / 6
-            self.assertAlmostEqual(told["metrics"][f"eval_pass@{k}"], expected)
+            expected = sum(1 - math.comb(4 - c, k) / math.comb(4, k) for c in right) / 6
+            self.assertAlmostEqual(told["contestants"][0]["figures"][f"pass@{k}"]["mean"], expected)
 
     def test_inspect(self):
         out = self.objects("grpo_inspect", "prompts", "--rows", "1", "--json")

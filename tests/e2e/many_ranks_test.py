@@ -1,73 +1,21 @@
 #!/usr/bin/env python3
 """Several ranks of grpo_train as real processes: python3 tests/e2e/many_ranks_test.py FOLDER_WITH_THE_PROGRAMS
 
-The same run on one, two and three ranks; signals; ranks killed while they sample and while they train. Standard library only.
+The same run on one to four ranks; signals; ranks killed while they sample and while they train. Standard library only.
 """
 
-import json
-import os
 import pathlib
 import signal
 import socket
-import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from case import ROOT, Case  # noqa: E402
-
-ALL_END_WITHIN = 30  # seconds
+from ranks import ALL_END_WITHIN, RankCase, Ranks  # noqa: E402
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Ranks:
-    """One process for each command, started by hand."""
-
-    def __init__(self, commands):
-        environment = {**os.environ, "WORLD_SIZE": str(len(commands)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-        self.processes = [subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                           env={**environment, "RANK": str(rank)}) for rank, command in enumerate(commands)]
-
-    def wait(self, timeout=120):
-        """Exit codes, stdout and stderr of each; a rank that does not end is killed and fails the test."""
-        end, codes, outs, errs = time.monotonic() + timeout, [], [], []
-        try:
-            for process in self.processes:
-                out, err = process.communicate(timeout=max(0.1, end - time.monotonic()))
-                codes, outs, errs = codes + [process.returncode], outs + [out], errs + [err]
-        finally:
-            for process in self.processes:
-                if process.poll() is None:
-                    process.kill()
-        return codes, outs, errs
-
-
-class ManyRanks(Case):
-    def ranks(self, out, size, *words):
-        """24 completions in each step, whatever the number of ranks."""
-        return Ranks([self.command(out, "--per_device_train_batch_size", 24 // size, "--max_steps", 8, *words)] * size)
-
-    def until_step(self, out, step, timeout=60):
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            path = out / "metrics.jsonl"
-            if path.exists() and path.read_text().count("\n") >= step:
-                return
-            time.sleep(0.02)
-        self.fail(f"no step {step} within {timeout} s")
-
-    def assert_same_course(self, one, other):
-        self.assertEqual([line["step"] for line in one], [line["step"] for line in other])
-        for a, b in zip(one, other):
-            for key in ("loss", "reward", "grad_norm", "completions/mean_length", "kl", "num_tokens"):
-                self.assertAlmostEqual(a[key], b[key], delta=1e-4 * abs(a[key]) + 1e-7, msg=f"{key} at step {a['step']}")
-
+class ManyRanks(RankCase):
     def straight(self):
         if not hasattr(ManyRanks, "one"):
             ManyRanks.one = self.dir / "one"
@@ -75,14 +23,10 @@ class ManyRanks(Case):
             self.assertEqual(codes, [0], errs)
         return self.metrics(ManyRanks.one)
 
-    def first_completions(self, out):
-        lines = (out / "completions/step-000001.jsonl").read_text().splitlines()
-        return [[c["ids"] for c in json.loads(line)["completions"]] for line in lines]
-
-    def test_two_and_three_ranks_take_the_course_of_one(self):
+    def test_two_three_and_four_ranks_take_the_course_of_one(self):
         straight = self.straight()
         self.assertGreater(min(line["grad_norm"] for line in straight), 0.0, "a run that learns")
-        for size in (2, 3):
+        for size in (2, 3, 4):
             out = self.dir / f"ranks{size}"
             codes, outs, errs = self.ranks(out, size, "--log_completions", "--ddp_bucket_cap_mb", 1).wait()
             self.assertEqual(codes, [0] * size, errs)
@@ -118,7 +62,7 @@ class ManyRanks(Case):
             self.until_step(self.dir / name, 2)
         time.sleep(1.5)  # where the meeting point dies too, the others know the phase as of their last look, a second ago at most
         # The kill meets whichever phase a step is in; "start" would mean that nobody had looked.
-        phases = {"prompts", "sample", "reward", "reference", "score", "train", "optimizer", "refresh", "checkpoint"}
+        phases = {"prompts", "sample", "reward", "reference", "score", "train", "sum", "gather", "optimizer", "refresh", "checkpoint"}
         killed = time.monotonic()
         for ranks, victim in cases.values():
             ranks.processes[victim].send_signal(signal.SIGKILL)

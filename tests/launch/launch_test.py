@@ -73,8 +73,8 @@ class Commands(Case):
                     {}, VLLM_MAX_LEN=1024, VLLM_MEM_UTIL="0.5", VLLM_EXTRA_ARGS="--trust_remote_code")
 
     def test_grpo_serve(self):
-        self.served("grpo_serve", ["grpo_serve", "--model_name_or_path", "org/other", "--host", "127.0.0.1", "--port", "{port}"], {},
-                    VLLM_MODEL="org/other")
+        self.served("grpo_serve", ["grpo_serve", "--model_name_or_path", "org/other", "--host", "127.0.0.1", "--port", "{port}",
+                                   "--enable_weight_updates"], {}, VLLM_MODEL="org/other")
 
     def test_grpo_serve_needs_no_gpu_and_serves_what_the_run_trains(self):
         made = self.checkout()

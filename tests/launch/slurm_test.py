@@ -70,6 +70,22 @@ class Slurm(Case):
         self.assertEqual({rank["argv"][-1] for rank in made.calls("grpo_train")}, {f"http://127.0.0.1:{made.port}"})
         self.assertEqual(made.processes(), [])
 
+    def test_our_own_server_samples_for_two_ranks(self):
+        out = self.dir / "served"
+        options, variables = self.real(out)
+        made = self.checkout()
+        number = self.submit(made, [], *options, "--max_steps", 3, "--run_name", "served", **(variables | {"VLLM_SERVER_IMPL": "grpo_serve", "NPROC": 2}))
+        job, text = self.ended(made, number)
+        self.assertEqual((job["JobState"], job["ExitCode"]), ("COMPLETED", "0:0"), text)
+        self.assertIn(f"at http://127.0.0.1:{made.port}, on GPU 0", text)
+        self.assertIn("the server is healthy after", text)
+        self.assertIn("2 rank(s)", text)
+        self.assertEqual([line["sampling/weight_version"] for line in self.metrics(out)], [0, 1, 2], "weights of every step")
+        self.assertIn("listening on http://127.0.0.1", made.log("vllm").read_text())
+        self.assertIn("trained    3 steps", made.log("train").read_text())
+        self.assertRegex(made.log("train").name, r"^liv_train_served_\d+_\d+\.log$")
+        self.assertEqual(made.processes(), [])
+
     def test_a_server_that_fails_fails_the_job(self):
         made = self.checkout()
         made.tell(server="die")

@@ -35,6 +35,23 @@ TEST_CASE("total reward is the weighted sum over functions that gave a value; no
   CHECK(std::isnan(totals[2]));
 }
 
+TEST_CASE("where one of several functions failed there is no reward, for a sum of the rest would be another measure") {
+  RewardTable t;
+  t.columns = {{"judge", 1.0, {Reward::failed("hangs"), Reward::of(1.0), Reward::not_applicable()}, 0.0},
+               {"format", 0.2, {Reward::of(1.0), Reward::of(1.0), Reward::of(1.0)}, 0.0}};
+  auto totals = total_rewards(t);
+  CHECK(std::isnan(totals[0]));
+  CHECK(totals[1] == Approx(1.2));
+  CHECK(totals[2] == Approx(0.2));
+  CHECK(failed_completions(t) == std::vector<bool>{true, false, false});
+  const auto normalised = normalize_then_sum(t, {0, 0, 0});
+  CHECK(normalised.values[0] == 0.0);
+  CHECK(normalised.group_mean[0] == Approx(0.7));
+  t.columns[0].weight = 0.0;  // it only watches
+  totals = total_rewards(t);
+  CHECK(totals[0] == Approx(0.2));
+}
+
 TEST_CASE("a failed reward is left out like one that does not apply") {
   RewardTable t;
   t.columns = {{"a", 1.0, {Reward::failed("crashed"), Reward::of(1.0)}, 0.0}};

@@ -1,7 +1,8 @@
 """Rows of every kind of data file, read by libgrpo and written by pyarrow and Python:  check_data_files.py DATASET_ROWS
 
-Values, order and row names must be the same; damaged files must end with exit code 3 and a message. Also what streaming may cost:
-a Parquet file of one row group, whose rows take more memory than the reader may.
+Values, order and row names must be the same; damaged files must end with exit code 3 and a message. Also what opening and streaming may
+cost: a million lines, and a Parquet file whose row groups take more memory than the reader may. GRPO_BIG_ROWS=5000000: that alone, as
+large as this (3 GiB of temporary files).
 """
 import gzip
 import json
@@ -10,6 +11,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 try:
@@ -167,6 +169,32 @@ def streaming(folder, count):
     check("a streamed Parquet file stays under 300 MiB", done.returncode == 0 and result["rows"] == count and result["peak_mib"] < 300, done.stderr or result)
 
 
+def scattered_in_one_group(folder):
+    """Rows at random out of one large row group: decoded from its beginning each time this would take minutes."""
+    count = 60_000
+    words = " ".join(f"w{i}" for i in range(300))
+    path = folder / "group.parquet"
+    rows = [{"question": f"{i} {words}", "answer": i, "score": i / 7, "list": [i], "none": None if i % 3 else "t"} for i in range(count)]
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=count, use_dictionary=False)
+    start = time.time()
+    got = read(path, GRPO_ROWS="shuffled")
+    seconds = time.time() - start
+    order = [i * 7919 % count for i in range(3000)]
+    same("rows at random out of one row group of 60000", got, [expected([rows[i]], lambda _, i=i: f"group.parquet row {i + 1}")[0] for i in order])
+    print(f"3000 of {count} rows at random, {path.stat().st_size >> 20} MiB: {seconds:.1f} s")
+    check("and quickly", seconds < 30, seconds)
+
+
+def a_million_lines(folder):
+    path = folder / "million.jsonl"
+    with path.open("w") as out:
+        for first in range(0, 1_000_000, 10_000):
+            out.write("".join(f'{{"question": "How many are {n} and {n + 1} of them together?", "answer": "{2 * n + 1}"}}\n' for n in range(first, first + 10_000)))
+    opened = min(json.loads(run(path, GRPO_ROWS="opened").stdout)["open_seconds"] for _ in range(3))
+    print(f"a million lines of JSON, {path.stat().st_size >> 20} MiB: open after {opened:.2f} s")
+    check("a million lines of JSON are open in under 2 s", opened < 2.0, opened)
+
+
 with tempfile.TemporaryDirectory() as place:
     for part in ("kinds", "hostile"):
         (Path(place) / part).mkdir()
@@ -175,5 +203,7 @@ with tempfile.TemporaryDirectory() as place:
         kinds(Path(place) / "kinds")
         hostile(Path(place) / "hostile")
         beyond_the_cache(Path(place))
-    streaming(Path(place), big or 500_000)
+        a_million_lines(Path(place))
+        scattered_in_one_group(Path(place))
+    streaming(Path(place), big or 300_000)
 sys.exit(1 if failures else 0)

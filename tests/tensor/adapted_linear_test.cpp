@@ -5,6 +5,9 @@
 #include "libgrpo/tensor/recompute.hpp"
 #include "tests/support/tensors.hpp"
 
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
 #include <catch2/catch.hpp>
 #include <limits>
 
@@ -44,6 +47,61 @@ TEST_CASE("a product with adapters equals its reference, values and gradients") 
     INFO(i);
     CHECK(max_abs_difference(a[i], b[i]) < 1e-4);
   }
+}
+
+TEST_CASE("an input that is made again gives the bits of one that is kept, and is not kept") {
+  at::manual_seed(5);
+  const Inputs inputs = random_inputs(9);
+  const bool frozen = GENERATE(false, true);
+  int made = 0;
+  c10::weak_intrusive_ptr<at::TensorImpl> x(at::empty({0}).getIntrusivePtr());
+  const auto make = [](const at::Tensor& source) { return source.exp() + source; };
+  const auto counted = [&](const at::Tensor& source) {
+    ++made;
+    const auto result = make(source);
+    x = c10::weak_intrusive_ptr<at::TensorImpl>(result.getIntrusivePtr());
+    return result;
+  };
+  const auto run = [&](bool again) {
+    Inputs t;
+    for (const auto& input : inputs) t.push_back(input.detach().clone().requires_grad_(true));
+    if (frozen) t[1].set_requires_grad(false);
+    const std::vector<LowRank> adapters = frozen ? std::vector<LowRank>() : adapters_of(t);
+    auto y = again ? adapted_linear(Derived{t[0], counted}, t[1], t[2], adapters) : adapted_linear(make(t[0]), t[1], t[2], adapters);
+    if (again) CHECK(x.expired());
+    (y * y).sum().backward();
+    Inputs results{y.detach()};
+    for (const auto& input : t)
+      if (input.grad().defined()) results.push_back(input.grad());
+    return results;
+  };
+  const Inputs kept = run(false), again = run(true);
+  REQUIRE(kept.size() == again.size());
+  for (std::size_t i = 0; i < kept.size(); ++i) CHECK(at::equal(kept[i], again[i]));
+  CHECK(made == (frozen ? 1 : 2));  // without a gradient that reads x nothing is made again
+}
+
+TEST_CASE("a weight's gradient is added where it is kept, part by part, and its hook is told each time") {
+  struct Count final : torch::autograd::PostAccumulateGradHook {
+    explicit Count(int& calls_) : calls(calls_) {}
+    void operator()(const torch::autograd::Variable& /*tensor*/) override { ++calls; }
+    int& calls;
+  };
+  at::manual_seed(6);
+  auto weight = at::randn({10, 12}).requires_grad_(true);
+  auto same = weight.detach().clone().requires_grad_(true);
+  weight.mutable_grad() = at::zeros({10, 12});
+  const void* place = weight.grad().const_data_ptr();
+  int calls = 0;
+  torch::autograd::impl::set_post_acc_grad_hooks(weight, std::make_unique<Count>(calls));
+  for (int part = 0; part < 3; ++part) {
+    const auto x = at::randn({5 + part, 12});
+    adapted_linear(x, weight, {}).square().sum().backward();
+    adapted_linear_reference(x, same, {}).square().sum().backward();
+  }
+  CHECK(calls == 3);
+  CHECK(weight.grad().const_data_ptr() == place);
+  CHECK(max_abs_difference(weight.grad(), same.grad()) < 1e-4);
 }
 
 TEST_CASE("a frozen weight gets no gradient, and no copy of it is kept for x") {

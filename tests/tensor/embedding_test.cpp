@@ -1,5 +1,6 @@
 #include "libgrpo/tensor/embedding.hpp"
 
+#include "libgrpo/tensor/kept_gradient.hpp"
 #include "libgrpo/tensor/token_scores.hpp"
 #include "tests/support/tensors.hpp"
 

@@ -48,7 +48,7 @@ class Inexact final : public Sampler {
         for (float& lp : c.log_probs) lp += shift = -shift;
     return groups;
   }
-  void refresh(const Policy& policy) override { inner_.refresh(policy); }
+  void refresh(const Policy& policy, std::int64_t version) override { inner_.refresh(policy, version); }
 
  private:
   Sampler& inner_;

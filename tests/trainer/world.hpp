@@ -3,6 +3,7 @@
 
 #include "libgrpo/objective/grpo.hpp"
 #include "libgrpo/sampler/in_process_sampler.hpp"
+#include "libgrpo/trainer/gathered_sampler.hpp"
 #include "libgrpo/trainer/trainer.hpp"
 #include "tests/support/tiny_model.hpp"
 
@@ -36,6 +37,10 @@ struct TrainingFixture {
   InProcessSampler sampler{*model, tokenizer};
   RewardSet reward;
   std::unique_ptr<Objective> objective;
+  std::shared_ptr<ShardedWeights> shards;  // zero_stage 3, as the next two
+  std::unique_ptr<CausalLm> divided;
+  std::unique_ptr<GatheredSampler> gathered;
+  std::unique_ptr<GradientSum> gradients;  // of several ranks
   std::unique_ptr<AdamW> optimizer;
   TrainerOptions options;
   Sampler* used_sampler = &sampler;
@@ -54,6 +59,25 @@ struct TrainingFixture {
     options.sampling.max_completion_length = 6;
     options.learning_rate = [](std::int64_t) { return 0.01; };
   }
+  /// One of several ranks.
+  void share_with(World& world, std::int64_t zero_stage) {
+    if (world.size() == 1) return;
+    if (zero_stage == 3) {
+      shards = std::make_shared<ShardedWeights>(world, *model);
+      divided = shards->model(shards);
+      gathered = std::make_unique<GatheredSampler>(*shards, tokenizer);
+      used_sampler = gathered.get();
+      gradients = std::make_unique<GradientSum>(world, *shards);
+    }
+    if (!gradients) gradients = std::make_unique<GradientSum>(world, model->parameters(), 4096, zero_stage);
+    optimizer = std::make_unique<AdamW>(gradients->own(), AdamWOptions());
+  }
+  TrainerParts of_rank(World* world) {
+    TrainerParts parts{prompts, order, *used_sampler, reward, *objective, policy(), reference.get(), *optimizer, sync.get(), world};
+    parts.gradients = gradients.get();
+    return parts;
+  }
+  CausalLm& policy() { return divided ? *divided : *model; }
   void set_reward(std::function<Reward(const Prompt&, const Completion&)> f) {
     reward = RewardSet();
     reward.add(make_reward("low_ids", std::move(f)));

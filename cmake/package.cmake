@@ -1,0 +1,21 @@
+# cpack --config build/release/CPackConfig.cmake makes libgrpo-VERSION-Linux.tar.gz and libgrpo_VERSION_ARCH.deb of what `cmake --install` installs.
+set(CPACK_GENERATOR TGZ DEB)
+set(CPACK_PACKAGE_VENDOR "libgrpo")
+set(CPACK_PACKAGE_CONTACT "the libgrpo authors")
+set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
+set(CPACK_RESOURCE_FILE_README "${PROJECT_SOURCE_DIR}/README.md")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_THREADS 0)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+
+# What programs and consumers link, with the oldest version that will do, as cmake/versions.txt says. libtorch is no Debian package.
+file(READ "${PROJECT_SOURCE_DIR}/cmake/versions.txt" versions)
+foreach(name libtomlplusplus-dev libyaml-cpp-dev libpcre2-dev libboost-filesystem-dev libcpp-httplib-dev)
+  if(NOT versions MATCHES "\ndebian +${name} +([^ \n]+)")
+    message(FATAL_ERROR "cmake/versions.txt has no line for ${name}")
+  endif()
+  list(APPEND depends "${name} (>= ${CMAKE_MATCH_1})")
+endforeach()
+list(JOIN depends ", " CPACK_DEBIAN_PACKAGE_DEPENDS)
+include(CPack)

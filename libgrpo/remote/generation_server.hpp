@@ -1,0 +1,91 @@
+/// One generation server, seen from the run: who it is, completions of a prompt, new weights.
+///
+/// Token ids go in and token ids come out, but for servers that know texts alone. Everything in an answer is checked before it is
+/// believed: ids lie in the vocabulary, each has a log-prob that is one, lengths are those asked for. A completion that fails is left
+/// out and never trained on. The protocols are in protocols.inl.
+#pragma once
+
+#include "libgrpo/policy/model_config.hpp"
+#include "libgrpo/remote/http_client.hpp"
+#include "libgrpo/sampler/sampler.hpp"
+#include "libgrpo/text/tokenizer.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grpo::remote {
+
+enum class ServerKind {
+  grpo_serve,
+  vllm,
+  trl,  ///< TRL's own, up to TRL 1.10
+  text  ///< whatever offers OpenAI's /v1/completions: llama.cpp's server, say
+};
+
+constexpr std::string_view to_string(ServerKind kind) {
+  constexpr std::string_view kNames[] = {"grpo_serve", "vLLM", "TRL's server", "a server of texts"};
+  return kNames[static_cast<int>(kind)];
+}
+
+struct ServerIdentity {
+  ServerKind kind = ServerKind::vllm;
+  std::string version, model;       ///< as the server says; empty: it does not
+  std::int64_t context_length = 0;  ///< 0: it does not say
+};
+
+/// What one request brought. [num_generations]; nothing where a completion was missing or wrong.
+struct Answer {
+  std::vector<std::optional<Completion>> completions;  ///< log_probs are empty where the server knows none
+  std::string complaint = {};                          ///< why the first of the missing ones is missing
+  [[nodiscard]] bool whole() const;
+};
+
+/// thread: all members from any thread, once identify() has been called
+class GenerationServer {
+ public:
+  /// `tokenizer` must outlive it. `config`: of the model; ids behind its vocabulary are refused
+  GenerationServer(Address address, std::string api_key, const Tokenizer& tokenizer, const ModelConfig& config);
+
+  /// Asks what it is; waits until it answers, at most so long. throws: Error{backend} if it does not, or speaks no protocol known here
+  void identify(double seconds);
+  [[nodiscard]] const ServerIdentity& identity() const { return identity_; }
+  [[nodiscard]] const Address& address() const { return address_; }
+  /// Whether it can load weights from a folder.
+  [[nodiscard]] bool takes_weights() const { return identity_.kind == ServerKind::grpo_serve || identity_.kind == ServerKind::vllm; }
+
+  /// Completions of one prompt. texts are decoded here. weight_version: as the server says (grpo_serve, vLLM from 0.30 on), kForeign
+  /// for weights that it was not given here, else -1.
+  /// throws: ServerError
+  [[nodiscard]] Answer generate(const Prompt& prompt, const SamplingParams& params, double seconds) const;
+  static constexpr std::int64_t kForeign = -2;
+
+  /// Has it load the weights of a folder, as number `version`, and forget the keys and values of the old ones.
+  /// throws: ServerError
+  void load_weights(const std::filesystem::path& folder, std::int64_t version, double seconds) const;
+
+  /// The ids it makes of a text; of a server of texts as many zeros as it says there are; nothing: it does not say.
+  /// throws: ServerError
+  [[nodiscard]] std::optional<std::vector<std::int32_t>> tokens_of(const std::string& text, double seconds) const;
+
+ private:
+  [[nodiscard]] std::string post(const std::string& path, const std::string& body, double seconds, std::size_t max_bytes = 1 << 20) const;
+  [[nodiscard]] HttpAnswer get(const std::string& path) const;
+  [[nodiscard]] bool ask_who();
+  [[nodiscard]] Answer generate_texts(const Prompt& prompt, const SamplingParams& params, double seconds) const;
+  void set_version(std::int64_t version, double seconds) const;
+  [[nodiscard]] std::int64_t version_now() const;
+
+  Address address_;
+  std::string api_key_;
+  const Tokenizer& tokenizer_;
+  const ModelConfig& config_;
+  ServerIdentity identity_;
+  mutable std::atomic<bool> keeps_version_{false};  // a vLLM that remembers the number it is told
+};
+
+}  // namespace grpo::remote
