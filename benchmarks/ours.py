@@ -32,12 +32,12 @@ class Training:
         """Seconds from the start of the process to the end of its first optimizer step."""
         return next(at for at, line in self.lines if line.lstrip().startswith("step ") and "tok/s" in line)
 
-    def between_steps(self):
-        """Seconds per step outside of steps, from the printed profile."""
+    def profiled(self, phase):
+        """Seconds per step of a line of the printed profile; "between steps" is outside of steps, "after the last" behind the last."""
         for _, line in self.lines:
-            if found := re.match(r"between steps\s+([\d.]+)", line):
+            if found := re.match(rf"{phase}\s+([\d.]+)", line):
                 return float(found.group(1))
-        raise child.Failed("no profile was printed")
+        raise child.Failed(f"no profile was printed, or none with {phase}")
 
 
 class Ours:

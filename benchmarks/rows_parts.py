@@ -12,6 +12,11 @@ from result import Result
 from stats import sample
 
 
+def waits(run):
+    """Where a save can hold up a step: between steps, and in the optimizer, which waits for the save's end before it changes anything."""
+    return run.profiled("between steps") + run.profiled("optimizer")
+
+
 def parts(setting):
     result = Result("Tokenizing, rewards and checkpoints as a share of a step")
     options = own.step_options(setting.model, setting.rows, beta=0.04, tokens=setting.tokens(128), steps=3)
@@ -23,9 +28,11 @@ def parts(setting):
             result.command(run.command)
     step = sample(s for run in plain for s in run.seconds())
     shares = {name: sample(part / whole for run in plain for part, whole in zip(run.phase(name), run.seconds())) for name in ("prompts", "reward")}
-    waited = sample(max(0.0, with_save.between_steps() - without.between_steps()) for without, with_save in zip(plain, saving))
+    waited = sample(max(0.0, waits(with_save) - waits(without)) for without, with_save in zip(plain, saving))
+    last = sample(run.profiled("after the last") * len(run.steps) for run in saving)
     slower = sample(statistics.median(b.seconds()) / statistics.median(a.seconds()) for a, b in zip(plain, saving))
     result.table(["", "median"], [["a step, s", step.show()], ["waiting for a checkpoint, s", waited.show(3)],
+                                  ["the last checkpoint, behind which no step follows, s", last.show(3)],
                                   ["a step with a checkpoint every step, against one without", slower.show(3)]])
     result.goal("templates and tokenizing below 2 % of a step", shares["prompts"].show(3, 100) + " %", shares["prompts"].median < 0.02)
     result.goal("rewards below 1 % of a step", shares["reward"].show(3, 100) + " %", shares["reward"].median < 0.01)
