@@ -1,7 +1,6 @@
 #include "libgrpo/trainer/rollouts_ahead.hpp"
 
 #include "libgrpo/base/check.hpp"
-#include "libgrpo/base/clock.hpp"
 
 #include <utility>
 
@@ -44,14 +43,12 @@ void RolloutsAhead::work(std::size_t maker) {
     made.cursor = makers_.size() == 1 ? cursor_ : cursor_ + static_cast<std::uint64_t>(batch) * prompts_;
     lock.unlock();
     std::exception_ptr failure;
-    const Stopwatch watch;
     try {
       Phases unseen;  // no phase of a step, but of several
       made.scored = makers_[maker](made.cursor, unseen);
     } catch (...) {
       failure = std::current_exception();
     }
-    made.seconds = watch.seconds();
     lock.lock();
     if (failure) {
       failure_ = failure;

@@ -34,7 +34,6 @@ struct BatchAhead {
   ScoredGroups scored;
   std::uint64_t cursor = 0;   ///< prompts drawn since the run began, this batch's among them
   std::int64_t weights = 0;   ///< updates done when it was begun
-  double seconds = 0.0;       ///< from its beginning to its last reward
 };
 
 class RolloutsAhead {

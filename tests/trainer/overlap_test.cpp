@@ -1,8 +1,6 @@
 // Generation beside training, with a sampler that is slow as a server with long-tailed completions is: how many steps an hour it
 // gains, how old the weights are that sampled, and whether the policy still learns the same.
-#include "libgrpo/trainer/rollouts_ahead.hpp"
-
-#include "libgrpo/base/random.hpp"
+#include "libgrpo/assemble/batches_ahead.hpp"
 #include "tests/trainer/world.hpp"
 
 #include <algorithm>
@@ -60,30 +58,18 @@ struct Course {
   }
 };
 
-/// Several makers, each with its own place in the order of prompts.
-struct Makers {
-  Makers(TrainingFixture& world, Sampler& sampler, std::size_t count) : orders(count, world.order) {
-    const RolloutOptions options{world.order.batch_size(), world.options.seed, world.options.sampling};
-    rollouts.reserve(count);
-    for (PromptOrder& order : orders) rollouts.emplace_back(*solo, world.prompts, order, sampler, world.reward, options);
-    for (Rollouts& maker : rollouts)
-      make.push_back([&maker](std::uint64_t& cursor, Phases& phases) { return maker.next(cursor, phases); });
-  }
-  std::unique_ptr<World> solo = make_solo_world();
-  std::vector<PromptOrder> orders;
-  std::vector<Rollouts> rollouts;
-  std::vector<RolloutsAhead::Make> make;
-};
+RolloutOptions rollout_options(const TrainingFixture& world) {
+  return {world.order.batch_size(), world.options.seed, world.options.sampling};
+}
 
 /// max_staleness 0: in turn, without RolloutsAhead.
 Course train(std::int64_t max_staleness, int steps) {
   TrainingFixture world;
   SlowServer server(world.tokenizer);
   world.options.total_steps = steps;
-  const Makers makers(world, server, static_cast<std::size_t>(max_staleness) + 1);
-  RolloutsAhead ahead(makers.make, world.order.batch_size(), {max_staleness, 1});
+  BatchesAhead ahead(world.prompts, world.order, server, world.reward, rollout_options(world), {max_staleness, 1});
   TrainerParts parts{world.prompts, world.order, server, world.reward, *world.objective, *world.model, nullptr, *world.optimizer};
-  if (max_staleness > 0) parts.ahead = &ahead;
+  if (max_staleness > 0) parts.ahead = &ahead.batches();
   Trainer trainer(parts, world.options);
   Course course;
   const Stopwatch watch;
@@ -112,12 +98,11 @@ TEST_CASE("generation beside training: at least 1.6 times the steps an hour, the
 
 TEST_CASE("with older weights the sampler's log-probs are corrected for, not taken as the policy's") {
   TrainingFixture world;
-  const Makers makers(world, world.sampler, 1);
-  RolloutsAhead ahead(makers.make, world.order.batch_size(), {0, 1});
+  BatchesAhead ahead(world.prompts, world.order, world.sampler, world.reward, rollout_options(world), {0, 1});
   TrainerParts parts{world.prompts, world.order, world.sampler, world.reward, *world.objective, *world.model, nullptr, *world.optimizer};
   Trainer plain(parts, world.options);
   CHECK(plain.step().metrics.count("sampling/importance_sampling_ratio/mean") == 0);
-  parts.ahead = &ahead;
+  parts.ahead = &ahead.batches();
   Trainer trainer(parts, world.options, plain.state());
   const auto metrics = trainer.step().metrics;
   CHECK(metrics.at("sampling/importance_sampling_ratio/mean") == Approx(1.0).margin(1e-3));  // as fresh as can be
