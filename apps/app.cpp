@@ -54,9 +54,8 @@ bool answered(const CommandLine& line, const LoadedRecipe& loaded, const Log& lo
 }
 
 Log stderr_log() {
-  return Log([](LogLevel level, std::string_view text) {
-    std::cerr << (level == LogLevel::warning ? "warning: " : "") << text << std::endl;
-  });
+  return Log(
+      [](LogLevel level, std::string_view text) { std::cerr << (level == LogLevel::warning ? "warning: " : "") << text << std::endl; });
 }
 
 const std::atomic<bool>& stop_on_signals() {

@@ -15,7 +15,8 @@ constexpr const char* kName = "grpo_eval";
 constexpr const char* kWhat = "asks a model the questions of a dataset or of --benchmarks, and tells how many it gets right";
 
 bool names_benchmarks(const grpo::CommandLine& line) {
-  return std::any_of(line.overrides.begin(), line.overrides.end(), [](const grpo::Override& option) { return option.name == "benchmarks"; });
+  return std::any_of(line.overrides.begin(), line.overrides.end(),
+                     [](const grpo::Override& option) { return option.name == "benchmarks"; });
 }
 
 int eval(const grpo::Launch& launch, int argc, char** argv) {
@@ -31,7 +32,8 @@ int eval(const grpo::Launch& launch, int argc, char** argv) {
   grpo::app::share_cores(launch, loaded.recipe.run.num_threads);
   return grpo::app::on_all_ranks(kName, launch, loaded.recipe.dist, [&](grpo::World& world) {
     std::ostream silent(nullptr);
-    grpo::run_eval(world, loaded, options, {world.leads() ? std::cout : silent, log, world.leads() && grpo::app::stdout_is_live(), line.dry_run});
+    grpo::run_eval(world, loaded, options,
+                   {world.leads() ? std::cout : silent, log, world.leads() && grpo::app::stdout_is_live(), line.dry_run});
     return 0;
   });
 }

@@ -68,8 +68,7 @@ int inspect(int argc, char** argv) {
   std::string built_in = checkpoint ? "model_name_or_path = \"not asked for\"\n" : "";
   built_in = command == "prompts" && !grpo::names_data(line) ? kQuickstartToml : grpo::without_data(line, built_in);
   const grpo::Recipe recipe = grpo::load_recipe(built_in, line, own).recipe;
-  if (checkpoint)
-    return grpo::inspect_checkpoint(argv[2], options.json, std::cout) ? 0 : exit_code(grpo::ErrorKind::data);
+  if (checkpoint) return grpo::inspect_checkpoint(argv[2], options.json, std::cout) ? 0 : exit_code(grpo::ErrorKind::data);
   std::ifstream file;
   const auto& path = command == "loss" ? options.groups : options.input;
   const std::string name = path.value_or("standard input");

@@ -3,7 +3,7 @@
 #include "quickstart.hpp"
 
 int main(int argc, char** argv) {
-  return grpo::app::run({"grpo_train", "fine-tunes a causal language model by GRPO; without arguments it trains the quick start",
-                         kQuickstartToml, ""},
-                        argc, argv);
+  return grpo::app::run(
+      {"grpo_train", "fine-tunes a causal language model by GRPO; without arguments it trains the quick start", kQuickstartToml, ""}, argc,
+      argv);
 }

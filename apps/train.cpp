@@ -33,7 +33,8 @@ int start(const TrainingProgram& program, const Launch& launch, int argc, char**
   const Log log = rank_log(launch);
   if (answered(line, loaded, log)) return 0;
   share_cores(launch, loaded.recipe.run.num_threads);
-  return on_all_ranks(program.name, launch, loaded.recipe.dist, [&](World& world) { return train(std::move(loaded), line.dry_run, log, world); });
+  return on_all_ranks(program.name, launch, loaded.recipe.dist,
+                      [&](World& world) { return train(std::move(loaded), line.dry_run, log, world); });
 }
 
 }  // namespace

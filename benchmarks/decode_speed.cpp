@@ -122,7 +122,8 @@ int main(int count, char** arguments) try {
   }
   const auto model = grpo::CausalLm::load(options.rest[0]);
   const auto tokenizer = grpo::load_tokenizer(options.rest[0]);
-  for (std::size_t i = 1; i < options.rest.size(); ++i) measure(*model, *tokenizer, options, std::max(1, std::atoi(options.rest[i].c_str())));
+  for (std::size_t i = 1; i < options.rest.size(); ++i)
+    measure(*model, *tokenizer, options, std::max(1, std::atoi(options.rest[i].c_str())));
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

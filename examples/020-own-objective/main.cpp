@@ -41,8 +41,7 @@ class ReinforceNear final : public grpo::Objective {
   grpo::Loss loss(const grpo::LossInput& in) const override {
     const auto& log_probs = in.scores.log_probs;
     const auto old = in.old_log_probs.defined() ? in.old_log_probs : log_probs.detach();
-    const auto ratio =
-        grpo::importance_ratio(log_probs, old, in.completion, in.completions, grpo::ImportanceSamplingLevel::token);
+    const auto ratio = grpo::importance_ratio(log_probs, old, in.completion, in.completions, grpo::ImportanceSamplingLevel::token);
     const auto square = grpo::kl_k2(log_probs, old);
     grpo::Loss loss{((penalty_ * square - ratio * in.advantages) * in.token_weights).sum(), {}};
     loss.meters.add("half_square_log_ratio", square.sum().item<double>(), static_cast<double>(square.numel()));
@@ -67,8 +66,7 @@ int main() try {
     for (int pass = 0; pass < 4; ++pass) {
       const grpo::Credit credit = objective.credit({answers.rewards, batch});
       optimizer.zero_grad();
-      auto metrics =
-          grpo::accumulate_gradient(policy, objective, batch, credit, {{}, batch.sampler_log_probs(), {}}, {}).means();
+      auto metrics = grpo::accumulate_gradient(policy, objective, batch, credit, {{}, batch.sampler_log_probs(), {}}, {}).means();
       optimizer.step(0.02);
       metrics.insert(credit.metrics.begin(), credit.metrics.end());
       objective.observe(metrics);
@@ -76,8 +74,7 @@ int main() try {
     }
     right = number(figures(policy.logits), 0);
     if (step % 10 == 0)
-      std::printf("step %2d: right %.2f, half square of the log-ratio after 3 updates %.5f\n", static_cast<int>(step),
-                  right, moved);
+      std::printf("step %2d: right %.2f, half square of the log-ratio after 3 updates %.5f\n", static_cast<int>(step), right, moved);
   }
   return right > 0.9 ? 0 : 1;
 } catch (const std::exception& error) {

@@ -42,7 +42,8 @@ ModelParts load_text(const Recipe& recipe) {
   return parts;
 }
 
-void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe, World& world, const Log& log) {
+void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe, World& world,
+                 const Log& log) {
   parts.policy = open_policy(place, config, recipe);
   parts.sampler = make_sampler(recipe, *parts.policy, *parts.tokenizer, world, log);
 }
@@ -70,9 +71,8 @@ void check_prompts(Assembly& a) {
   const auto steps = static_cast<std::uint64_t>(a.plan.total_steps - a.resumed.step);
   const auto per_batch = static_cast<std::uint64_t>(a.plan.updates_per_generation);
   const std::uint64_t batches = steps > 0 ? (steps + per_batch - 1) / per_batch : 0;
-  const std::uint64_t rounds = a.loaded.recipe.sampling.dynamic_sampling
-                                   ? static_cast<std::uint64_t>(a.loaded.recipe.sampling.dynamic_sampling_max_rounds) + 1
-                                   : 1;
+  const std::uint64_t rounds =
+      a.loaded.recipe.sampling.dynamic_sampling ? static_cast<std::uint64_t>(a.loaded.recipe.sampling.dynamic_sampling_max_rounds) + 1 : 1;
   const std::uint64_t drawn = batches * a.order->batch_size() * rounds;  // at most
   const std::uint64_t wanted = std::min({kMost, std::uint64_t{a.train_prompts->size()}, drawn});
   for (std::uint64_t i = 0; i < wanted; ++i) rows.push_back(a.order->row(a.resumed.prompts_drawn + i));
@@ -147,7 +147,8 @@ void load_finished(Assembly& a) {
   if (!path) return;
   const ModelConfig& config = a.model.policy->config();
   std::ifstream file(*path, std::ios::binary);
-  for_each_line(file, path->string(), [&](std::string_view line, std::size_t) { a.stoppable->keep(line, config.vocab_size, config.context_length); });
+  for_each_line(file, path->string(),
+                [&](std::string_view line, std::size_t) { a.stoppable->keep(line, config.vocab_size, config.context_length); });
 }
 
 /// How the reference follows the policy; nothing if it does not.
@@ -197,21 +198,22 @@ void build_training(Assembly& a) {
                                                      o.optim_moments_dtype == MomentsDtype::bfloat16 ? at::kBFloat16 : at::kFloat});
   if (a.objective->needs_reference()) load_reference_into(a);
   if (a.resumed_from) {
-    a.optimizer->restore(load_optimizer_state(*a.resumed_from, a.resumed.optimizer_steps > 0 ? a.optimizer->wants() : StateNames()), a.resumed.optimizer_steps);
+    a.optimizer->restore(load_optimizer_state(*a.resumed_from, a.resumed.optimizer_steps > 0 ? a.optimizer->wants() : StateNames()),
+                         a.resumed.optimizer_steps);
     a.objective->restore(a.resumed.objective_state);
   }
   const Scorer* reference = a.moving_reference ? a.moving_reference.get() : a.reference.get();
   load_finished(a);
-  TrainerParts parts{*a.train_prompts, *a.order,  *a.stoppable, a.reward,     *a.objective,
-                     *a.model.policy,  reference, *a.optimizer, a.reference_sync.get(), &a.world};
+  TrainerParts parts{*a.train_prompts, *a.order,     *a.stoppable,           a.reward, *a.objective, *a.model.policy,
+                     reference,        *a.optimizer, a.reference_sync.get(), &a.world};
   parts.gradients = a.gradients.get();
   const TrainerOptions options = trainer_options(recipe, a.plan);
   if (recipe.server.async_generation) {
-    a.ahead = std::make_unique<BatchesAhead>(
-        *a.train_prompts, *a.order, *a.stoppable, a.reward,
-        RolloutOptions{a.order->batch_size(), options.seed, options.sampling, options.dynamic_sampling, options.dynamic_sampling_max_rounds,
-                       options.max_reward_failures},
-        AheadOptions{recipe.server.max_staleness_steps, a.plan.updates_per_generation, options.total_steps});
+    a.ahead =
+        std::make_unique<BatchesAhead>(*a.train_prompts, *a.order, *a.stoppable, a.reward,
+                                       RolloutOptions{a.order->batch_size(), options.seed, options.sampling, options.dynamic_sampling,
+                                                      options.dynamic_sampling_max_rounds, options.max_reward_failures},
+                                       AheadOptions{recipe.server.max_staleness_steps, a.plan.updates_per_generation, options.total_steps});
     parts.ahead = &a.ahead->batches();
   }
   a.trainer = std::make_unique<Trainer>(parts, options, trainer_state(a.resumed), load_rollout(a));
@@ -284,8 +286,15 @@ RewardTable reward_columns(const Recipe& recipe) {
 RewardSettings reward_settings(const Recipe& recipe) {
   const RewardOptions& o = recipe.reward;
   const auto json = [](const std::optional<JsonTable>& table) { return table.value_or(JsonTable()).json; };
-  return {recipe.sampling.max_completion_length, o.soft_punish_cache, json(o.reward_args), json(o.reward_command), json(o.reward_url),
-          json(o.reward_library), o.reward_workers, o.reward_timeout, o.reward_retries};
+  return {recipe.sampling.max_completion_length,
+          o.soft_punish_cache,
+          json(o.reward_args),
+          json(o.reward_command),
+          json(o.reward_url),
+          json(o.reward_library),
+          o.reward_workers,
+          o.reward_timeout,
+          o.reward_retries};
 }
 
 SamplingParams sampling_params(const Recipe& recipe) {
@@ -323,7 +332,8 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
   a->resumed_from = choose_checkpoint(recipe, log);
   if (a->resumed_from) {
     const OptimizerOptions& o = recipe.optimizer;
-    a->resumed = load_run_state(*a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step(recipe.dist.num_processes) / recipe.sampling.num_generations));
+    a->resumed = load_run_state(
+        *a->resumed_from, static_cast<std::uint64_t>(o.completions_per_step(recipe.dist.num_processes) / recipe.sampling.num_generations));
   }
   const ModelPlace place = a->resumed_from ? checkpoint_place(recipe, *a->resumed_from) : model_place(recipe);
   const ModelConfig config = open_config(place, recipe.policy.torch_dtype);
@@ -334,8 +344,7 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
                          fmt::join(left_out.begin(), left_out.begin() + std::min<std::ptrdiff_t>(10, std::ssize(left_out)), ", "),
                          left_out.size() > 10 ? ", ..." : ""));
   a->plan = make_plan(recipe, config, count_trainable(place, config, recipe), stored_reference_bytes(recipe),
-                      static_cast<std::int64_t>(a->train_prompts->size()),
-                      static_cast<std::int64_t>(a->eval_prompts.size()));
+                      static_cast<std::int64_t>(a->train_prompts->size()), static_cast<std::int64_t>(a->eval_prompts.size()));
   a->plan.first_step = a->resumed.step;
   a->objective = make_objective(recipe, objective_context(recipe, config.vocab_size, plan_warmup(recipe, a->plan)));
   a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_generation),

@@ -41,16 +41,16 @@ struct Assembly {
   std::vector<Prompt> eval_prompts;
   Plan plan;
   std::unique_ptr<PromptOrder> order;
-  std::unique_ptr<Scorer> reference;          ///< null: none is needed, or it moves
-  std::unique_ptr<CausalLm> moving_reference;  ///< null: none is needed, or it stays as it is
+  std::unique_ptr<Scorer> reference;              ///< null: none is needed, or it moves
+  std::unique_ptr<CausalLm> moving_reference;     ///< null: none is needed, or it stays as it is
   std::unique_ptr<ReferenceSync> reference_sync;  ///< of moving_reference
   RewardSet reward;
   std::unique_ptr<Objective> objective;
-  std::shared_ptr<ShardedWeights> shards;  ///< null: every rank has all weights
-  std::unique_ptr<GradientSum> gradients;  ///< null: there is one rank
-  std::unique_ptr<AdamW> optimizer;        ///< of this rank's share of the parameters
+  std::shared_ptr<ShardedWeights> shards;       ///< null: every rank has all weights
+  std::unique_ptr<GradientSum> gradients;       ///< null: there is one rank
+  std::unique_ptr<AdamW> optimizer;             ///< of this rank's share of the parameters
   std::unique_ptr<StoppableSampler> stoppable;  ///< model.sampler, for the trainer
-  std::unique_ptr<BatchesAhead> ahead;  ///< null: each batch is made in its turn
+  std::unique_ptr<BatchesAhead> ahead;          ///< null: each batch is made in its turn
   std::unique_ptr<Trainer> trainer;
 };
 

@@ -42,7 +42,8 @@ std::map<std::size_t, AnsweredQuestion> recall(World& world, const Asking& askin
   Answers own;
   if (journal != nullptr) own = journal->found();
   const auto names = asking.rewards.names();
-  for (int rank = world.size(); journal != nullptr && world.leads() && std::filesystem::exists(journal_path(*asking.journal, rank)); ++rank) {
+  for (int rank = world.size(); journal != nullptr && world.leads() && std::filesystem::exists(journal_path(*asking.journal, rank));
+       ++rank) {
     const EvalJournal gone(journal_path(*asking.journal, rank), asking.journal->identity, names);
     own.insert(own.end(), gone.found().begin(), gone.found().end());
   }
@@ -50,10 +51,12 @@ std::map<std::size_t, AnsweredQuestion> recall(World& world, const Asking& askin
   for (AnsweredQuestion& one : gather(world, std::move(own), names)) {
     if (one.question >= asking.prompts.size()) continue;  // of a run over more questions
     const Prompt& prompt = asking.prompts[one.question];
-    if (one.id != prompt.id || one.solution != prompt.solution || one.answers.size() != static_cast<std::size_t>(asking.params.num_generations))
-      throw Error(ErrorKind::data, fmt::format("question {} ({}) is not the one that was answered before ({}): the data or the prompt changed; "
-                                               "name another --output",
-                                               one.question, prompt.source, one.source));
+    if (one.id != prompt.id || one.solution != prompt.solution ||
+        one.answers.size() != static_cast<std::size_t>(asking.params.num_generations))
+      throw Error(ErrorKind::data,
+                  fmt::format("question {} ({}) is not the one that was answered before ({}): the data or the prompt changed; "
+                              "name another --output",
+                              one.question, prompt.source, one.source));
     known.insert_or_assign(one.question, std::move(one));
   }
   return known;
@@ -66,11 +69,14 @@ class Verdicts {
 
   void judge(std::size_t question, Group group) {
     for (Completion& completion : group.completions) completion.text = asking_.tokenizer.decode(completion.ids);
-    waiting_.push_back(std::async(std::launch::async, [this, question, group = std::move(group)] { return answered(question, group, asking_.rewards.score({group})); }));
+    waiting_.push_back(std::async(std::launch::async, [this, question, group = std::move(group)] {
+      return answered(question, group, asking_.rewards.score({group}));
+    }));
   }
   /// Takes those that are ready, and waits while there are more than `most`.
   void take(std::size_t most, Answers& to) {
-    while (!waiting_.empty() && (waiting_.size() > most || waiting_.front().wait_for(std::chrono::seconds(0)) == std::future_status::ready)) {
+    while (!waiting_.empty() &&
+           (waiting_.size() > most || waiting_.front().wait_for(std::chrono::seconds(0)) == std::future_status::ready)) {
       to.push_back(waiting_.front().get());
       waiting_.pop_front();
       if (journal_ != nullptr) journal_->write(to.back());

@@ -76,7 +76,10 @@ Standing begin(EvalTask task) {
 class Examinee {
  public:
   Examinee(std::string role, std::string name, const Recipe& recipe)
-      : role_(std::move(role)), name_(std::move(name)), place_(locate_model(name_, recipe.policy.model_revision)), dtype_(recipe.policy.torch_dtype),
+      : role_(std::move(role)),
+        name_(std::move(name)),
+        place_(locate_model(name_, recipe.policy.model_revision)),
+        dtype_(recipe.policy.torch_dtype),
         tokenizer_(load_tokenizer(place_.text)) {}
 
   [[nodiscard]] const std::string& role() const { return role_; }
@@ -93,8 +96,8 @@ class Examinee {
     return all;
   }
 
-  std::vector<AnsweredQuestion> answers(World& world, const Standing& s, const std::vector<Prompt>& prompts, const std::optional<std::string>& folder,
-                                        std::function<void(std::size_t)> progress) {
+  std::vector<AnsweredQuestion> answers(World& world, const Standing& s, const std::vector<Prompt>& prompts,
+                                        const std::optional<std::string>& folder, std::function<void(std::size_t)> progress) {
     std::optional<JournalPlace> journal;
     if (folder) journal = {fs::path(*folder) / (s.task.file + "." + role_), identity(s.task, model_digest(place_))};
     const SamplingParams params = s.task.sampling();
@@ -130,7 +133,10 @@ std::unique_ptr<Examinee> find_control(const Examinee& model, const Recipe& reci
 class Evaluator {
  public:
   Evaluator(World& world, const EvalOptions& options, const EvalConsole& console, std::uint64_t seed)
-      : world_(world), options_(options), console_(console), rule_{seed, static_cast<std::size_t>(options.bootstrap_samples), options.confidence} {}
+      : world_(world),
+        options_(options),
+        console_(console),
+        rule_{seed, static_cast<std::size_t>(options.bootstrap_samples), options.confidence} {}
 
   [[nodiscard]] const Bootstrap& rule() const { return rule_; }
 
@@ -140,7 +146,8 @@ class Evaluator {
     const bool shows = console_.live && !options_.json;
     auto answers = one.answers(world_, s, prompts, options_.output, [&](std::size_t done) {
       if (shows)
-        console_.out << fmt::format("\r\033[K{}, {}: {} of {} questions, {}", s.task.name, one.role(), done, prompts.size(), show_duration(watch.seconds()))
+        console_.out << fmt::format("\r\033[K{}, {}: {} of {} questions, {}", s.task.name, one.role(), done, prompts.size(),
+                                    show_duration(watch.seconds()))
                      << std::flush;
     });
     if (shows) console_.out << "\r\033[K" << std::flush;
@@ -158,7 +165,8 @@ class Evaluator {
   }
 
  private:
-  void add(Standing& s, const std::string& role, const std::string& name, const std::vector<AnsweredQuestion>& answers, double seconds) const {
+  void add(Standing& s, const std::string& role, const std::string& name, const std::vector<AnsweredQuestion>& answers,
+           double seconds) const {
     Contestant one{role, name, eval_statistics(answers, s.result.rewards, s.task.shape, rule_), {}, seconds};
     if (const Estimate ahead = eval_difference(s.ours, answers, rule_); ahead.questions > 0) one.ahead = ahead;
     s.result.contestants.push_back(std::move(one));
@@ -173,8 +181,10 @@ void announce(std::ostream& out, const Examinee& model, const Examinee* control,
   out << "model      " << model.name() << "\n";
   if (control != nullptr) out << "untrained  " << control->name() << "\n";
   for (const Standing& s : standings) {
-    const std::string how = s.task.temperature == 0.0 ? "greedy" : fmt::format("{} completions at temperature {}", s.task.shape.n, s.task.temperature);
-    out << fmt::format("{:<10} {}: {} questions, {}, at most {} tokens\n", s.task.name, s.task.dataset, s.result.questions, how, s.result.max_completion_length);
+    const std::string how =
+        s.task.temperature == 0.0 ? "greedy" : fmt::format("{} completions at temperature {}", s.task.shape.n, s.task.temperature);
+    out << fmt::format("{:<10} {}: {} questions, {}, at most {} tokens\n", s.task.name, s.task.dataset, s.result.questions, how,
+                       s.result.max_completion_length);
   }
   out << std::endl;
 }
@@ -195,18 +205,22 @@ void publish(const std::vector<Standing>& standings, const EvalOptions& options,
 
 std::vector<Field> eval_fields(EvalOptions& o) {
   return {
-      {"eval", "benchmarks", &o.benchmarks, "names", "presets to evaluate on, such as gsm8k,math_500,aime24; docs/guides/evaluate.md lists them"},
-      {"eval", "benchmark_paths", &o.benchmark_paths, "NAME=PATH", "where a preset's questions are, in place of the Hugging Face cache: gsm8k=data/test.jsonl"},
+      {"eval", "benchmarks", &o.benchmarks, "names",
+       "presets to evaluate on, such as gsm8k,math_500,aime24; docs/guides/evaluate.md lists them"},
+      {"eval", "benchmark_paths", &o.benchmark_paths, "NAME=PATH",
+       "where a preset's questions are, in place of the Hugging Face cache: gsm8k=data/test.jsonl"},
       {"eval", "n", &o.n, "completions", "completions a question; unset: the preset's, else 1", {1.0, 10000.0}},
       {"eval", "k", &o.k, "numbers", "pass@k, maj@k, distinct@k, coverage@k, as in 1,4,8; unset: 1 and n"},
       {"eval", "temperature", &o.temperature, "number", "0: greedy; unset: greedy if n is 1, else the recipe's", {0.0}},
       {"eval", "greedy", &o.greedy, "", "where n is above 1, ask once more greedily"},
-      {"eval", "control_model", &o.control_model, "path", "untrained model to evaluate beside it; unset: the one the model was made of, if it says so; none"},
+      {"eval", "control_model", &o.control_model, "path",
+       "untrained model to evaluate beside it; unset: the one the model was made of, if it says so; none"},
       {"eval", "random_guess", &o.random_guess, "", "show what guessing scores"},
       {"eval", "confidence", &o.confidence, "", "of the intervals", {.low = 0.0, .high = 1.0, .low_open = true, .high_open = true}},
       {"eval", "bootstrap_samples", &o.bootstrap_samples, "", "resamples an interval is made of", {1.0, 1e6}},
       {"eval", "json", &o.json, "", "print one JSON object in place of tables"},
-      {"eval", "output", &o.output, "folder", "write answers as they come, results.json and results.md; run again, it goes on where it was"},
+      {"eval", "output", &o.output, "folder",
+       "write answers as they come, results.json and results.md; run again, it goes on where it was"},
   };
 }
 

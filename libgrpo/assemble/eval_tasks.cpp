@@ -31,7 +31,8 @@ std::map<std::string, std::string> benchmark_paths(const EvalOptions& options) {
     const std::size_t equals = entry.find('=');
     const std::string name = entry.substr(0, equals);
     if (equals == std::string::npos || equals + 1 == entry.size())
-      throw Error(ErrorKind::recipe, fmt::format("command line: --benchmark_paths={}: expected NAME=PATH, such as gsm8k=data/test.jsonl", entry));
+      throw Error(ErrorKind::recipe,
+                  fmt::format("command line: --benchmark_paths={}: expected NAME=PATH, such as gsm8k=data/test.jsonl", entry));
     if (std::find(options.benchmarks.begin(), options.benchmarks.end(), name) == options.benchmarks.end())
       throw Error(ErrorKind::recipe, fmt::format("command line: --benchmark_paths={}: \"{}\" is none of --benchmarks", entry, name));
     paths[name] = entry.substr(equals + 1);
@@ -103,7 +104,8 @@ std::vector<EvalTask> eval_tasks(const LoadedRecipe& loaded, const EvalOptions& 
     task.shape = {n, whole_k(options, n)};
     task.temperature = options.temperature.value_or(n == 1 ? 0.0 : task.recipe.sampling.temperature);
     if (n > 1 && task.temperature == 0.0)
-      throw Error(ErrorKind::recipe, fmt::format("command line: --n={}: greedy completions are all the same; give a --temperature above 0, or --n 1", n));
+      throw Error(ErrorKind::recipe,
+                  fmt::format("command line: --n={}: greedy completions are all the same; give a --temperature above 0, or --n 1", n));
     EvalTask greedy = task;
     tasks.push_back(std::move(task));
     if (!options.greedy || tasks.back().temperature == 0.0) return;

@@ -34,7 +34,8 @@ void check(const ExportOptions& options) {
   const bool gguf = output.extension() == ".gguf";
   if (options.outtype && !gguf) refuse("--outtype is for GGUF: give --output FILE.gguf; a folder is written in --torch_dtype");
   std::error_code code;
-  const bool taken = gguf ? fs::exists(output, code) : fs::exists(output, code) && (!fs::is_directory(output, code) || !fs::is_empty(output, code));
+  const bool taken =
+      gguf ? fs::exists(output, code) : fs::exists(output, code) && (!fs::is_directory(output, code) || !fs::is_empty(output, code));
   if (gguf && fs::is_directory(output, code)) refuse(fmt::format("{} is a folder; a GGUF is one file", output.string()));
   if (taken && !options.overwrite) refuse(fmt::format("{} is there already; give --overwrite to replace it", output.string()));
 }

@@ -13,7 +13,7 @@ namespace grpo {
 
 /// What the app is told besides the recipe, whose model_name_or_path, torch_dtype and num_threads it goes by.
 struct ExportOptions {
-  std::optional<std::string> output;  ///< *.gguf: one file; anything else: a folder
+  std::optional<std::string> output;   ///< *.gguf: one file; anything else: a folder
   std::optional<std::string> outtype;  ///< f32, f16, bf16, q8_0; unset: f16
   bool overwrite = false;
 };

@@ -29,7 +29,7 @@ void download(const std::string& id, const std::string& revision) {
                             id, hub_cache_folder().string()));
   const std::vector<std::string> words{"download", id, "--revision", revision};
   std::error_code failure;
-  process::child child(hf, process::args(words), process::std_in < process::null, process::std_out > stderr, failure);
+  process::child child(hf, process::args(words), process::std_in<process::null, process::std_out> stderr, failure);
   if (!failure) child.wait(failure);
   if (failure) throw Error(ErrorKind::data, fmt::format("{}: {} cannot be run: {}", id, hf.string(), failure.message()));
   if (child.exit_code() != 0)

@@ -32,8 +32,8 @@ class OneQuestion final : public PromptSource {
   std::string question_, origin_;
 };
 
-Prompt make_prompt(const Recipe& recipe, const GenerateOptions& options, const ModelConfig& config,
-                   const Tokenizer& tokenizer, std::istream& in) {
+Prompt make_prompt(const Recipe& recipe, const GenerateOptions& options, const ModelConfig& config, const Tokenizer& tokenizer,
+                   std::istream& in) {
   std::string text = options.prompt ? *options.prompt : *options.chat;
   if (text == "-") text = std::string(std::istreambuf_iterator<char>(in), {});
   PromptStyle style = prompt_style(recipe, config, tokenizer);
@@ -44,9 +44,8 @@ Prompt make_prompt(const Recipe& recipe, const GenerateOptions& options, const M
   }
   const auto chat = open_chat_template(recipe);
   if (!chat && recipe.data.chat_template != "none")
-    throw Error(ErrorKind::data,
-                recipe.policy.model_name_or_path +
-                    ": the model brings no chat template; use --prompt TEXT, or name one by --chat_template");
+    throw Error(ErrorKind::data, recipe.policy.model_name_or_path +
+                                     ": the model brings no chat template; use --prompt TEXT, or name one by --chat_template");
   return PromptSet(OneQuestion(text, "--chat"), tokenizer, chat ? &*chat : nullptr, style).prompt(0);
 }
 
@@ -73,22 +72,16 @@ std::vector<Field> generate_fields(GenerateOptions& o) {
       {"generate", "prompt", &o.prompt, "text", "text to continue, as it is; -: standard input"},
       {"generate", "chat", &o.chat, "text", "question, asked in the model's chat format; -: standard input"},
       {"generate", "n", &o.n, "completions", "completions to sample", {1.0, 65536.0}},
-      {"generate",
-       "temperature",
-       &o.temperature,
-       "number",
-       "divides the logits; 0: the likeliest token always (greedy)",
-       {0.0}},
+      {"generate", "temperature", &o.temperature, "number", "divides the logits; 0: the likeliest token always (greedy)", {0.0}},
       {"generate", "json", &o.json, "", "one JSON object per completion, with token ids and log-probs"},
   };
 }
 
 void run_generate(const Recipe& recipe, const GenerateOptions& options, const GenerateConsole& console) {
   if (options.prompt.has_value() == options.chat.has_value())
-    throw Error(ErrorKind::recipe, options.prompt
-                                       ? "--prompt and --chat are both given; keep one"
-                                       : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
-                                         "in the model's chat format");
+    throw Error(ErrorKind::recipe, options.prompt ? "--prompt and --chat are both given; keep one"
+                                                  : "nothing to complete: give --prompt TEXT, or --chat TEXT for a question "
+                                                    "in the model's chat format");
   const ModelPlace model = model_place(recipe);
   const ModelConfig config = read_model_config(model.weights);
   const auto tokenizer = load_tokenizer(model.text);
@@ -106,10 +99,7 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
   params.temperature = options.temperature.value_or(params.temperature);
   StreamDecoder decoder(*tokenizer);
   const bool streams = console.live && options.n == 1 && !options.json;
-  if (streams)
-    params.on_token = [&](std::size_t, std::size_t, std::int32_t id) {
-      out << harmless(decoder.push(id)) << std::flush;
-    };
+  if (streams) params.on_token = [&](std::size_t, std::size_t, std::int32_t id) { out << harmless(decoder.push(id)) << std::flush; };
   const Group group = sampler.generate({prompt}, params).front();
   if (streams) {
     out << harmless(decoder.finish()) << "\n";
@@ -123,8 +113,7 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
       continue;
     }
     if (options.n > 1)
-      out << fmt::format("--- {} of {}: {} tokens, {}\n", number, options.n, completion.ids.size(),
-                         to_string(completion.finish));
+      out << fmt::format("--- {} of {}: {} tokens, {}\n", number, options.n, completion.ids.size(), to_string(completion.finish));
     out << (console.live ? harmless(completion.text) : completion.text) << "\n";
   }
   finish(out);

@@ -16,7 +16,7 @@ namespace grpo {
 /// What the app is told besides the recipe. Exactly one of prompt and chat.
 struct GenerateOptions {
   std::optional<std::string> prompt;  ///< read as it is; "-": all of `in`
-  std::optional<std::string> chat;  ///< put through system prompt, worked examples and chat template; "-": all of `in`
+  std::optional<std::string> chat;    ///< put through system prompt, worked examples and chat template; "-": all of `in`
   std::int64_t n = 1;
   std::optional<double> temperature;  ///< unset: the recipe's; 0: greedy, which a recipe of training does not allow
   bool json = false;

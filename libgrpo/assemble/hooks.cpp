@@ -86,8 +86,8 @@ void MetricsHook::after_step(StepReport& report) {
   seconds_ += report.seconds;
   const double tokens = count_step_tokens(report.groups);
   const auto [saved_step, saved_age] = newest_checkpoint(assembly_.loaded.recipe.run.output_dir);
-  progress_->step({report.step, report.metrics, report.phases, report.seconds, count_sampled_tokens(report.groups), tokens, peak_resident_bytes(),
-                   saved_step, saved_age});
+  progress_->step({report.step, report.metrics, report.phases, report.seconds, count_sampled_tokens(report.groups), tokens,
+                   peak_resident_bytes(), saved_step, saved_age});
   if (report.step % assembly_.loaded.recipe.metrics.logging_steps != 0) return;
   auto values = report.metrics;
   values["time/step"] = report.seconds;
@@ -99,15 +99,15 @@ void MetricsHook::after_step(StepReport& report) {
 
 void MetricsHook::after_run(std::int64_t /*step*/, bool /*stopped*/) { progress_->finish(); }
 
-EvaluationHook::EvaluationHook(Assembly& a, MetricsHook& metrics, std::ostream& out)
-    : assembly_(a), metrics_(metrics), out_(out) {}
+EvaluationHook::EvaluationHook(Assembly& a, MetricsHook& metrics, std::ostream& out) : assembly_(a), metrics_(metrics), out_(out) {}
 
 void EvaluationHook::run(std::int64_t step) {
   if (assembly_.eval_prompts.empty()) return;
   const Stopwatch watch;
   assembly_.world.enter_phase("evaluation");
   assembly_.model.sampler->refresh(*assembly_.model.policy, step);
-  latest_ = evaluate(assembly_.world, assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
+  latest_ =
+      evaluate(assembly_.world, assembly_.eval_prompts, *assembly_.model.sampler, assembly_.reward, greedy_params(assembly_.loaded.recipe));
   auto values = latest_->metrics;
   if (const auto n = assembly_.loaded.recipe.metrics.num_generations_eval) {
     SamplingParams params = sampling_params(assembly_.loaded.recipe);
@@ -144,7 +144,8 @@ void EvaluationHook::after_step(StepReport& report) {
   const EvalStrategy strategy = recipe.metrics.eval_strategy;
   const std::int64_t every = recipe.metrics.eval_steps.value_or(recipe.checkpoint.save_steps);
   const std::int64_t epochs_before = std::exchange(epochs_done_, epochs_done());
-  const bool due = (strategy == EvalStrategy::steps && report.step % every == 0) || (strategy == EvalStrategy::epoch && epochs_done_ > epochs_before);
+  const bool due =
+      (strategy == EvalStrategy::steps && report.step % every == 0) || (strategy == EvalStrategy::epoch && epochs_done_ > epochs_before);
   const bool last = report.step == assembly_.plan.total_steps;
   if (due || (last && (strategy != EvalStrategy::no || recipe.metrics.eval_on_start))) run(report.step);
 }
@@ -181,8 +182,9 @@ NamedTensors parameters_of(const Policy& policy) {
 std::string pending_rollout(const Trainer& trainer) {
   const Rollout* rollout = trainer.pending();
   if (rollout == nullptr) return {};
-  return to_json_lines({rollout->scored.groups, rollout->scored.rewards, {}, to_list(rollout->ref_log_probs), to_list(rollout->old_log_probs)},
-                       trainer.state().step);
+  return to_json_lines(
+      {rollout->scored.groups, rollout->scored.rewards, {}, to_list(rollout->ref_log_probs), to_list(rollout->old_log_probs)},
+      trainer.state().step);
 }
 
 }  // namespace
@@ -200,9 +202,15 @@ CheckpointContents CheckpointHook::contents(const Policy& policy) const {
                      state.prompts_drawn,
                      state.updates_done,
                      assembly_.objective->state()};
-  return {policy, *assembly_.model.tokenizer, assembly_.optimizer->state(), run, to_toml(assembly_.loaded, false),
+  return {policy,
+          *assembly_.model.tokenizer,
+          assembly_.optimizer->state(),
+          run,
+          to_toml(assembly_.loaded, false),
           assembly_.moving_reference ? parameters_of(*assembly_.moving_reference) : NamedTensors(),
-          pending_rollout(*assembly_.trainer), assembly_.trainer->finished_groups(), chosen_template(assembly_)};
+          pending_rollout(*assembly_.trainer),
+          assembly_.trainer->finished_groups(),
+          chosen_template(assembly_)};
 }
 
 void CheckpointHook::save() {
@@ -217,11 +225,19 @@ void CheckpointHook::save() {
   const auto policy = whole_policy(assembly_);
   std::function<void()> write;
   if (world.leads()) {
-    write = [partial = partial_, ranks = sharded() ? world.size() : 1, policy, contents = contents(*policy)] { write_checkpoint(partial, contents, ranks); };
+    write = [partial = partial_, ranks = sharded() ? world.size() : 1, policy, contents = contents(*policy)] {
+      write_checkpoint(partial, contents, ranks);
+    };
   } else {
-    write = [path = partial_ / optimizer_file(world.rank(), world.size()), state = assembly_.optimizer->state()] { write_tensors(path, state); };
+    write = [path = partial_ / optimizer_file(world.rank(), world.size()), state = assembly_.optimizer->state()] {
+      write_tensors(path, state);
+    };
   }
-  if (!sharded()) write = [this, write] { write(); publish(); };
+  if (!sharded())
+    write = [this, write] {
+      write();
+      publish();
+    };
   saving_ = std::async(std::launch::async, std::move(write)).share();
   assembly_.optimizer->wait_for_reader([this] { finish(); });
 }

@@ -57,17 +57,17 @@ Json describe_model(const fs::path& path) {
   const ModelPlace place = locate_model(path.string(), "main");
   const ModelConfig c = read_model_config(place.weights);
   Json json = {{"parameters", c.num_parameters()},
-          {"num_layers", c.num_layers},
-          {"hidden_size", c.hidden_size},
-          {"intermediate_size", c.intermediate_size},
-          {"num_heads", c.num_heads},
-          {"num_kv_heads", c.num_kv_heads},
-          {"head_dim", c.head_dim},
-          {"vocab_size", c.vocab_size},
-          {"context_length", c.context_length},
-          {"tie_word_embeddings", c.tie_word_embeddings},
-          {"eos_token_ids", c.eos_token_ids},
-          {"tensors", tensor_types(path)}};
+               {"num_layers", c.num_layers},
+               {"hidden_size", c.hidden_size},
+               {"intermediate_size", c.intermediate_size},
+               {"num_heads", c.num_heads},
+               {"num_kv_heads", c.num_kv_heads},
+               {"head_dim", c.head_dim},
+               {"vocab_size", c.vocab_size},
+               {"context_length", c.context_length},
+               {"tie_word_embeddings", c.tie_word_embeddings},
+               {"eos_token_ids", c.eos_token_ids},
+               {"tensors", tensor_types(path)}};
   if (!place.adapters) return json;
   const LoraOptions o = read_adapter_config(path);
   json["adapters"] = {{"base_model", o.base_model}, {"r", o.rank}, {"lora_alpha", o.alpha}, {"target_modules", o.target_modules}};
@@ -76,8 +76,7 @@ Json describe_model(const fs::path& path) {
 
 /// Everything about a checkpoint, whatever is left of it: damage is told, not thrown.
 Json describe_checkpoint(const fs::path& path) {
-  Json json = {
-      {"path", path.string()}, {"kind", "checkpoint"}, {"complete", true}, {"damage", checkpoint_damage(path)}};
+  Json json = {{"path", path.string()}, {"kind", "checkpoint"}, {"complete", true}, {"damage", checkpoint_damage(path)}};
   const auto attempt = [&json](const auto& read) {
     try {
       read();
@@ -105,8 +104,7 @@ Json describe_checkpoint(const fs::path& path) {
 std::vector<fs::path> checkpoints_of(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory() && entry.path().filename().string().starts_with("checkpoint-"))
-      found.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with("checkpoint-")) found.push_back(entry.path());
   const auto by_number = [](const fs::path& a, const fs::path& b) {  // checkpoint-9 before checkpoint-10
     const std::string x = a.filename().string(), y = b.filename().string();
     return x.size() != y.size() ? x.size() < y.size() : x < y;
@@ -119,8 +117,7 @@ Json describe(const fs::path& path) {
   if (!fs::exists(path)) throw Error(ErrorKind::data, path.string() + ": no such file or folder");
   const bool folder = fs::is_directory(path);
   const std::string name = (path / "").parent_path().filename().string();
-  if (folder &&
-      (is_file(path / "manifest.json") || is_file(path / "trainer_state.json") || name.starts_with("checkpoint-")))
+  if (folder && (is_file(path / "manifest.json") || is_file(path / "trainer_state.json") || name.starts_with("checkpoint-")))
     return describe_checkpoint(path);
   const std::vector<fs::path> checkpoints = folder ? checkpoints_of(path) : std::vector<fs::path>();
   const bool has_model = !folder || is_file(path / "config.json") || is_adapter_folder(path);
@@ -140,30 +137,28 @@ Json describe(const fs::path& path) {
 }
 
 void show_model(const Json& m, std::ostream& out) {
-  out << fmt::format(
-      "sizes      {:.1f} M parameters: {} layers of width {}, {} heads ({} for keys and values) of {}, MLP {}\n",
-      m["parameters"].get<double>() / 1e6, m["num_layers"].dump(), m["hidden_size"].dump(), m["num_heads"].dump(),
-      m["num_kv_heads"].dump(), m["head_dim"].dump(), m["intermediate_size"].dump());
+  out << fmt::format("sizes      {:.1f} M parameters: {} layers of width {}, {} heads ({} for keys and values) of {}, MLP {}\n",
+                     m["parameters"].get<double>() / 1e6, m["num_layers"].dump(), m["hidden_size"].dump(), m["num_heads"].dump(),
+                     m["num_kv_heads"].dump(), m["head_dim"].dump(), m["intermediate_size"].dump());
   if (m.contains("adapters"))
-    out << fmt::format("adapters   rank {} on {} of {}\n", m["adapters"]["r"].dump(), fmt::join(m["adapters"]["target_modules"].get<std::vector<std::string>>(), ", "),
+    out << fmt::format("adapters   rank {} on {} of {}\n", m["adapters"]["r"].dump(),
+                       fmt::join(m["adapters"]["target_modules"].get<std::vector<std::string>>(), ", "),
                        m["adapters"]["base_model"].get<std::string>());
-  out << fmt::format("text       vocabulary {}, context {}, ends with {}\n", m["vocab_size"].dump(),
-                     m["context_length"].dump(), m["eos_token_ids"].dump());
+  out << fmt::format("text       vocabulary {}, context {}, ends with {}\n", m["vocab_size"].dump(), m["context_length"].dump(),
+                     m["eos_token_ids"].dump());
   std::string types;
-  for (const auto& [type, count] : m["tensors"].items())
-    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count.dump(), type);
+  for (const auto& [type, count] : m["tensors"].items()) types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count.dump(), type);
   out << fmt::format("tensors    {}\n", types);
 }
 
 void show(const Json& json, std::ostream& out) {
   out << fmt::format("{:<10} {}\n", json["kind"].get<std::string>(), json["path"].get<std::string>());
   if (json.contains("damage"))
-    out << fmt::format("state      {}\n",
-                       json["complete"].get<bool>() ? "complete" : "DAMAGED: " + json["damage"].get<std::string>());
+    out << fmt::format("state      {}\n", json["complete"].get<bool>() ? "complete" : "DAMAGED: " + json["damage"].get<std::string>());
   if (json.contains("state")) {
     const Json& s = json["state"];
-    out << fmt::format("step       {} of {} (epoch {:.2f}, {} tokens seen, seed {})\n", s["step"].dump(),
-                       s["max_steps"].dump(), s["epoch"].get<double>(), s["tokens_seen"].dump(), s["seed"].dump());
+    out << fmt::format("step       {} of {} (epoch {:.2f}, {} tokens seen, seed {})\n", s["step"].dump(), s["max_steps"].dump(),
+                       s["epoch"].get<double>(), s["tokens_seen"].dump(), s["seed"].dump());
   }
   if (json.contains("model")) show_model(json["model"], out);
   for (const auto& [name, size] : json["files"].items())

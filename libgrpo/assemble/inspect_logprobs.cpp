@@ -19,26 +19,22 @@ constexpr std::size_t kLinesAtOnce = 64;
 Group read_group(std::string_view line, const ModelConfig& config) {
   const Json json = Json::parse(line, nullptr, false);
   if (json.is_discarded()) throw Error(ErrorKind::data, "not JSON in UTF-8");
-  if (!json.is_object())
-    throw Error(ErrorKind::data, "expected an object, as in {\"prompt_ids\": [1, 2], \"completion_ids\": [3]}");
+  if (!json.is_object()) throw Error(ErrorKind::data, "expected an object, as in {\"prompt_ids\": [1, 2], \"completion_ids\": [3]}");
   Group group;
   group.prompt.ids = read_token_ids(json, "prompt_ids", config.vocab_size);
-  if (group.prompt.ids.empty())
-    throw Error(ErrorKind::data, "prompt_ids is empty: the first token needs one before it");
+  if (group.prompt.ids.empty()) throw Error(ErrorKind::data, "prompt_ids is empty: the first token needs one before it");
   Completion completion;
   completion.ids = read_token_ids(json, "completion_ids", config.vocab_size);
   completion.log_probs.resize(completion.ids.size());  // a Batch wants behaviour log-probs; nobody reads them here
   const std::size_t length = group.prompt.ids.size() + completion.ids.size();
   if (length > static_cast<std::size_t>(config.context_length))
-    throw Error(ErrorKind::data,
-                fmt::format("{} tokens exceed the model's context of {}", length, config.context_length));
+    throw Error(ErrorKind::data, fmt::format("{} tokens exceed the model's context of {}", length, config.context_length));
   group.completions.push_back(std::move(completion));
   return group;
 }
 
 /// Scores the groups and writes one line for each. A completion without tokens is no part of a Batch.
-void score(const CausalLm& policy, double temperature, std::int64_t token_budget, std::vector<Group>& groups,
-           std::ostream& out) {
+void score(const CausalLm& policy, double temperature, std::int64_t token_budget, std::vector<Group>& groups, std::ostream& out) {
   std::vector<Group> scored;
   for (const Group& group : groups)
     if (!group.completions[0].ids.empty()) scored.push_back(group);
@@ -61,8 +57,7 @@ void score(const CausalLm& policy, double temperature, std::int64_t token_budget
   auto l = log_probs.begin(), h = entropies.begin();
   for (const Group& group : groups) {
     const auto count = static_cast<std::ptrdiff_t>(group.completions[0].ids.size());
-    out << Json{{"logprobs", std::vector<float>(l, l + count)}, {"entropies", std::vector<float>(h, h + count)}}.dump()
-        << "\n";
+    out << Json{{"logprobs", std::vector<float>(l, l + count)}, {"entropies", std::vector<float>(h, h + count)}}.dump() << "\n";
     l += count;
     h += count;
   }

@@ -43,13 +43,11 @@ void inspect_prompts(const Recipe& recipe, std::int64_t rows, bool json, std::os
   for (std::size_t i = 0; i < count; ++i) {
     const Prompt prompt = prompts.prompt(i);
     if (json) {
-      const Json line = {
-          {"source", prompt.source}, {"text", prompt.text}, {"ids", prompt.ids}, {"solution", prompt.solution}};
+      const Json line = {{"source", prompt.source}, {"text", prompt.text}, {"ids", prompt.ids}, {"solution", prompt.solution}};
       out << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
     } else {
-      out << fmt::format("--- {}: {} tokens, solution \"{}\"\n{}{}ids {}\n\n", prompt.source, prompt.ids.size(),
-                         prompt.solution, prompt.text, prompt.text.ends_with('\n') ? "" : "\n",
-                         fmt::join(prompt.ids, " "));
+      out << fmt::format("--- {}: {} tokens, solution \"{}\"\n{}{}ids {}\n\n", prompt.source, prompt.ids.size(), prompt.solution,
+                         prompt.text, prompt.text.ends_with('\n') ? "" : "\n", fmt::join(prompt.ids, " "));
     }
   }
   if (!json) out << fmt::format("{} of {} prompts\n", count, prompts.size());

@@ -27,8 +27,7 @@ struct Known {
 };
 
 constexpr std::array kKnown = {
-    Known{MaxentObjective::none,
-          [](const Recipe& r, const ObjectiveContext& c) -> Made { return std::make_unique<Grpo>(r.objective, c); }},
+    Known{MaxentObjective::none, [](const Recipe& r, const ObjectiveContext& c) -> Made { return std::make_unique<Grpo>(r.objective, c); }},
     Known{MaxentObjective::listwise, make_maxent<Listwise>},
     Known{MaxentObjective::weighted_mle, make_maxent<WeightedMle>},
     Known{MaxentObjective::clip, make_maxent<MaxentClip>},

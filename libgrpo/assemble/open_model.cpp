@@ -23,8 +23,9 @@ LoraOptions lora_options(const Recipe& recipe) {
 void prepare(CausalLm& policy, const ModelPlace& place, const Recipe& recipe) {
   const bool peft = recipe.policy.use_peft;
   if (!peft && policy.config().dtype == WeightType::float16)
-    throw Error(ErrorKind::recipe, "torch_dtype float16: gradients vanish in float16; train in bfloat16 or float32, or adapters "
-                                   "(use_peft) on float16 weights");
+    throw Error(ErrorKind::recipe,
+                "torch_dtype float16: gradients vanish in float16; train in bfloat16 or float32, or adapters "
+                "(use_peft) on float16 weights");
   if (place.adapters)
     policy.adapt(Lora::read(*place.adapters, policy.config(), policy.weights()));
   else if (peft)

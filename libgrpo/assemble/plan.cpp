@@ -16,7 +16,6 @@ namespace {
 /// Steps by which the weights that sample may be behind.
 std::int64_t oldest_weights(const ServerOptions& o) { return o.async_generation ? o.max_staleness_steps : o.vllm_sync_interval_steps - 1; }
 
-
 std::string spelling(const Recipe& recipe, const std::string& option) {
   Recipe copy = recipe;
   for (const Field& field : fields(copy))
@@ -29,7 +28,8 @@ std::string spelling(const Recipe& recipe, const std::string& option) {
 
 }  // namespace
 
-Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, double stored_reference, std::int64_t rows, std::int64_t eval_prompts) {
+Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trainable, double stored_reference, std::int64_t rows,
+               std::int64_t eval_prompts) {
   Plan plan;
   plan.trainable = trainable;
   plan.rows = rows;
@@ -40,14 +40,16 @@ Plan make_plan(const Recipe& recipe, const ModelConfig& model, std::int64_t trai
   plan.updates_per_generation = recipe.optimizer.updates_per_generation(recipe.dist.num_processes);
   plan.steps_per_epoch = rows / std::max<std::int64_t>(plan.prompts_per_generation, 1) * plan.updates_per_generation;
   if (plan.steps_per_epoch == 0)
-    throw Error(ErrorKind::data, fmt::format("the dataset has {} rows, a generation batch needs {} prompts ({} completions / {} "
-                                             "generations); lower per_device_train_batch_size or gradient_accumulation_steps",
-                                             rows, plan.prompts_per_generation, recipe.optimizer.completions_per_generation(recipe.dist.num_processes),
-                                             recipe.sampling.num_generations));
-  plan.total_steps = recipe.run.max_steps > 0
-                         ? recipe.run.max_steps
-                         : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(
-                                                         recipe.run.num_train_epochs * static_cast<double>(plan.steps_per_epoch))));
+    throw Error(ErrorKind::data,
+                fmt::format("the dataset has {} rows, a generation batch needs {} prompts ({} completions / {} "
+                            "generations); lower per_device_train_batch_size or gradient_accumulation_steps",
+                            rows, plan.prompts_per_generation, recipe.optimizer.completions_per_generation(recipe.dist.num_processes),
+                            recipe.sampling.num_generations));
+  plan.total_steps =
+      recipe.run.max_steps > 0
+          ? recipe.run.max_steps
+          : std::max<std::int64_t>(
+                1, static_cast<std::int64_t>(std::ceil(recipe.run.num_train_epochs * static_cast<double>(plan.steps_per_epoch))));
   plan.token_budget = recipe.optimizer.token_budget > 0 ? recipe.optimizer.token_budget : kDefaultTokenBudget;
   plan_memory(plan, recipe, model, stored_reference);
   return plan;
@@ -59,7 +61,8 @@ std::string show_objective(const Recipe& r) {
   const bool listwise = m.maxent_objective == MaxentObjective::listwise || m.maxent_objective == MaxentObjective::weighted_mle;
   std::string text = maxent ? "MaxEnt-GRPO " + spelling(r, "maxent_objective") : "GRPO";
   if (m.maxent_objective == MaxentObjective::xdr) text += ", loss_type dr_grpo";
-  if (m.maxent_objective != MaxentObjective::xdr && (!listwise || m.maxent_use_clip_objective)) text += ", loss_type " + spelling(r, "loss_type");
+  if (m.maxent_objective != MaxentObjective::xdr && (!listwise || m.maxent_use_clip_objective))
+    text += ", loss_type " + spelling(r, "loss_type");
   if (maxent && m.maxent_objective != MaxentObjective::token_entropy) text += fmt::format(", tau {}", m.maxent_tau);
   if (m.maxent_objective == MaxentObjective::token_entropy) text += fmt::format(", alpha {}", m.maxent_alpha);
   text += fmt::format(", beta {}", r.objective.beta);
@@ -68,7 +71,8 @@ std::string show_objective(const Recipe& r) {
 }
 
 std::string show_plan(const Plan& p, const Recipe& r, const ModelConfig& m) {
-  const auto dataset = r.data.dataset_name.value_or("mixture of " + std::to_string(r.data.dataset_mixture ? r.data.dataset_mixture->datasets.size() : 0));
+  const auto dataset =
+      r.data.dataset_name.value_or("mixture of " + std::to_string(r.data.dataset_mixture ? r.data.dataset_mixture->datasets.size() : 0));
   std::string text;
   text += fmt::format("model      {}  ({:.1f} M parameters, context {})\n", r.policy.model_name_or_path,
                       static_cast<double>(m.num_parameters()) / 1e6, m.context_length);

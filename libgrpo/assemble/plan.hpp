@@ -10,7 +10,7 @@
 namespace grpo {
 
 struct Plan {
-  std::int64_t rows = 0;                  ///< prompts in the training set
+  std::int64_t rows = 0;  ///< prompts in the training set
   std::int64_t eval_prompts = 0;
   std::int64_t prompts_per_step = 0;
   std::int64_t completions_per_step = 0;
@@ -18,13 +18,13 @@ struct Plan {
   std::int64_t updates_per_generation = 1;  ///< optimizer steps on one generation batch
   std::int64_t steps_per_epoch = 0;
   std::int64_t total_steps = 0;
-  std::int64_t first_step = 0;            ///< steps already done by the checkpoint that is resumed
-  std::int64_t token_budget = 0;          ///< packed rows per part of a pass with gradients
-  std::int64_t scoring_budget = 0;        ///< of one without
-  std::int64_t trainable = 0;             ///< floats that training changes
+  std::int64_t first_step = 0;      ///< steps already done by the checkpoint that is resumed
+  std::int64_t token_budget = 0;    ///< packed rows per part of a pass with gradients
+  std::int64_t scoring_budget = 0;  ///< of one without
+  std::int64_t trainable = 0;       ///< floats that training changes
   /// Of a process, at its peak. activation_bytes: of the passes with gradients or of those without, whichever need more
-  double program_bytes = 0.0, weight_bytes = 0.0, optimizer_bytes = 0.0, gradient_bytes = 0.0, reference_bytes = 0.0, activation_bytes = 0.0,
-         cache_bytes = 0.0;
+  double program_bytes = 0.0, weight_bytes = 0.0, optimizer_bytes = 0.0, gradient_bytes = 0.0, reference_bytes = 0.0,
+         activation_bytes = 0.0, cache_bytes = 0.0;
   [[nodiscard]] double total_bytes() const {
     return program_bytes + weight_bytes + optimizer_bytes + gradient_bytes + reference_bytes + activation_bytes + cache_bytes;
   }

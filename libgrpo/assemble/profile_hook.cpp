@@ -34,10 +34,14 @@ std::vector<PhaseSample> phase_samples(const StepReport& report, const ModelConf
   for (std::size_t i = 0; i < report.phases.size(); ++i) {
     const auto& [name, seconds] = report.phases[i];
     const double peak = report.phase_peaks[i];
-    if (name == "sample") add(name, seconds, all.scored, all.flops, peak);
-    else if (name == "reference" || name == "score") add(name, seconds, all.rows, all.flops, peak);
-    else if (name == "train") add(name, seconds, trained.rows, 3.0 * trained.flops, peak);
-    else add(name, seconds, 0.0, 0.0, peak);
+    if (name == "sample")
+      add(name, seconds, all.scored, all.flops, peak);
+    else if (name == "reference" || name == "score")
+      add(name, seconds, all.rows, all.flops, peak);
+    else if (name == "train")
+      add(name, seconds, trained.rows, 3.0 * trained.flops, peak);
+    else
+      add(name, seconds, 0.0, 0.0, peak);
     if (name != "train") continue;
     for (const auto& [pass, spent] : report.passes)
       add(pass, spent, trained.rows, (pass == "forward" ? 1.0 : 2.0) * trained.flops, 0.0, true);

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 std::vector<AuditColumn> audit_columns(const Recipe& recipe) {
   std::vector<AuditColumn> columns;
-  for (const RewardColumn& column : reward_columns(recipe).columns) columns.push_back({column.name, column.weight, reward_kind(column.name)});
+  for (const RewardColumn& column : reward_columns(recipe).columns)
+    columns.push_back({column.name, column.weight, reward_kind(column.name)});
   return columns;
 }
 
@@ -56,8 +57,7 @@ std::string options_json(Recipe recipe) {
 std::map<std::string, double> service_names(const std::map<std::string, double>& values) {
   constexpr std::string_view kEval = "eval_";
   std::map<std::string, double> named;
-  for (const auto& [name, value] : values)
-    named[name.starts_with(kEval) ? "eval/" + name.substr(kEval.size()) : "train/" + name] = value;
+  for (const auto& [name, value] : values) named[name.starts_with(kEval) ? "eval/" + name.substr(kEval.size()) : "train/" + name] = value;
   return named;
 }
 
@@ -76,8 +76,13 @@ std::vector<AuditGroup> audit_groups(const StepReport& report) {
   std::size_t i = 0, token = 0;
   for (const Group& group : report.groups) {
     const Prompt& prompt = group.prompt;
-    AuditGroup audit{report.step, groups.size(), prompt.source, prompt.text, prompt.messages.empty() ? prompt.text : prompt.messages.back().content,
-                     prompt.solution, {}};
+    AuditGroup audit{report.step,
+                     groups.size(),
+                     prompt.source,
+                     prompt.text,
+                     prompt.messages.empty() ? prompt.text : prompt.messages.back().content,
+                     prompt.solution,
+                     {}};
     for (const Completion& completion : group.completions) {
       AuditCompletion c;
       c.text = completion.text;
@@ -128,14 +133,18 @@ void add_pieces(AuditGroup& audit, const Group& group, const Tokenizer& tokenize
 }
 
 ReportHook::ReportHook(const Assembly& a, MetricsHook& metrics, std::ostream& out, const Log& log)
-    : assembly_(a), metrics_(metrics), out_(out), log_(log), watch_(audit_columns(a.loaded.recipe), a.loaded.recipe.sampling.max_completion_length) {
+    : assembly_(a),
+      metrics_(metrics),
+      out_(out),
+      log_(log),
+      watch_(audit_columns(a.loaded.recipe), a.loaded.recipe.sampling.max_completion_length) {
   if (!a.world.leads()) return;
   metrics.add_sink(*this);
   const Recipe& recipe = a.loaded.recipe;
   const fs::path folder = recipe.run.output_dir;
   if (recipe.report.html_report) {
-    html_.emplace(folder / "report.html", about(a), static_cast<std::size_t>(recipe.report.html_report_max_mb) * 1000000, folder / "metrics.jsonl",
-                  a.resumed.step);
+    html_.emplace(folder / "report.html", about(a), static_cast<std::size_t>(recipe.report.html_report_max_mb) * 1000000,
+                  folder / "metrics.jsonl", a.resumed.step);
     watch_.restore(html_->earlier_alarms());
   }
   open_services();
@@ -157,8 +166,8 @@ void ReportHook::open_services() {
     }
   }
   if (options.reports_to("wandb")) {
-    const WandbRun run{folder,         options.wandb_project, options.wandb_entity, options.wandb_run_group, run_name(recipe), options.wandb_tags,
-                       options_json(recipe), assembly_.resumed.step > 0};
+    const WandbRun run{folder,           options.wandb_project, options.wandb_entity, options.wandb_run_group,
+                       run_name(recipe), options.wandb_tags,    options_json(recipe), assembly_.resumed.step > 0};
     wandb_ = std::make_unique<WandbBridge>(run, log_);
   }
 }
@@ -222,8 +231,8 @@ void ReportHook::send_completions(const StepReport& report, const std::vector<Au
       if (c.advantage && std::isfinite(*c.advantage)) distributions["train/completion_advantage"].push_back(*c.advantage);
       for (const float log_prob : c.log_probs)
         if (std::isfinite(log_prob)) distributions["train/token_log_prob"].push_back(static_cast<double>(log_prob));
-      std::vector<std::string> row = {std::to_string(report.step), group.prompt, c.text, c.advantage ? fmt::format("{:.4g}", *c.advantage) : "",
-                                      fmt::format("{:.4g}", c.total)};
+      std::vector<std::string> row = {std::to_string(report.step), group.prompt, c.text,
+                                      c.advantage ? fmt::format("{:.4g}", *c.advantage) : "", fmt::format("{:.4g}", c.total)};
       for (const AuditReward& reward : c.rewards) row.push_back(show_reward(reward));
       if (!recipe.report.log_unique_prompts || &c == &group.completions.front()) table.rows.push_back(std::move(row));
       if (text.size() < kLongestText) text += fmt::format("    {:.4g}  {}\n", c.total, printable_line(c.text, 500));

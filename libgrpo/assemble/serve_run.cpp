@@ -61,8 +61,8 @@ void run_serve(const Recipe& recipe, const ServeOptions& options, const ServeCon
                                {options.served_model_name.value_or(recipe.policy.model_name_or_path), tokenizer.get(),
                                 chat ? &*chat : nullptr, style.bos_token, style.eos_token, style.now},
                                options.enable_weight_updates ? weight_loader(config) : serve::LoadWeights());
-  serve::HttpServer http(service, {options.host, options.port, api_key(options), options.max_connections, options.max_body_mb << 20,
-                                   options.request_timeout});
+  serve::HttpServer http(
+      service, {options.host, options.port, api_key(options), options.max_connections, options.max_body_mb << 20, options.request_timeout});
   warn_of_openness(options, console.log);
   http.start();
   console.out << fmt::format("listening on http://{}:{}", options.host, http.port()) << std::endl;

@@ -15,8 +15,7 @@ bool read_line(std::istream& in, std::string& line) {
   int c = source.sbumpc();
   if (c == kEnd) return false;
   for (; c != kEnd && c != '\n'; c = source.sbumpc()) {
-    if (line.size() == kLongestLine)
-      throw Error(ErrorKind::data, fmt::format("the line is longer than {} MiB", kLongestLine >> 20));
+    if (line.size() == kLongestLine) throw Error(ErrorKind::data, fmt::format("the line is longer than {} MiB", kLongestLine >> 20));
     line += static_cast<char>(c);
   }
   return true;
@@ -24,8 +23,7 @@ bool read_line(std::istream& in, std::string& line) {
 
 }  // namespace
 
-void for_each_line(std::istream& in, const std::string& name,
-                   const std::function<void(std::string_view, std::size_t)>& use) {
+void for_each_line(std::istream& in, const std::string& name, const std::function<void(std::string_view, std::size_t)>& use) {
   std::size_t number = 1;
   try {
     for (std::string line; read_line(in, line); ++number)

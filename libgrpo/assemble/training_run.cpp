@@ -50,9 +50,10 @@ void show_comparison(std::ostream& out, const Assembly& a, const Evaluation& bef
 void show_next(std::ostream& out, const Assembly& a) {
   const Recipe& recipe = a.loaded.recipe;
   const std::string question = a.eval_prompts.empty() ? "Hello!" : last_question(a.eval_prompts.front());
-  out << fmt::format("\nmodel      {}  (a Hugging Face folder)\ntry it     build/release/bin/grpo_generate --model_name_or_path {} "
-                     "--chat \"{}\"",
-                     recipe.run.output_dir, recipe.run.output_dir, question);
+  out << fmt::format(
+      "\nmodel      {}  (a Hugging Face folder)\ntry it     build/release/bin/grpo_generate --model_name_or_path {} "
+      "--chat \"{}\"",
+      recipe.run.output_dir, recipe.run.output_dir, question);
   if (recipe.data.system_prompt) out << fmt::format(" --system_prompt \"{}\"", *recipe.data.system_prompt);
   if (!recipe.data.few_shot.empty()) out << " --few_shot";
   for (const std::string& turn : recipe.data.few_shot) out << fmt::format(" \"{}\"", turn);
@@ -86,9 +87,10 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
   const fs::path folder = a.loaded.recipe.run.output_dir;
   if (a.resumed.step >= a.plan.total_steps) {
     finish(a);  // the process may have died between its last checkpoint and here
-    console.out << fmt::format("nothing left to do: {} is at step {} of {}. Raise --max_steps, or start anew with "
-                               "--overwrite_output_dir.\n",
-                               a.resumed_from->string(), a.resumed.step, a.plan.total_steps);
+    console.out << fmt::format(
+        "nothing left to do: {} is at step {} of {}. Raise --max_steps, or start anew with "
+        "--overwrite_output_dir.\n",
+        a.resumed_from->string(), a.resumed.step, a.plan.total_steps);
     return true;
   }
   if (a.world.leads()) {

@@ -10,7 +10,7 @@ namespace grpo {
 
 struct RunConsole {
   std::ostream& out;
-  bool live = false;   ///< redraw one progress line in place (a terminal)
+  bool live = false;  ///< redraw one progress line in place (a terminal)
   const Log& log;
 };
 

@@ -22,13 +22,12 @@ std::string show_operands(const char* expression, const A& a, const B& b) {
 
 }  // namespace grpo::detail
 
-#define GRPO_CHECK(condition, why)                                                  \
-  do {                                                                              \
+#define GRPO_CHECK(condition, why)                                                       \
+  do {                                                                                   \
     if (!(condition)) ::grpo::detail::check_failed(__FILE__, __LINE__, #condition, why); \
   } while (false)
 
-#define GRPO_CHECK_EQ(a, b, why)                                                                            \
-  do {                                                                                                      \
-    if (!((a) == (b)))                                                                                      \
-      ::grpo::detail::check_failed(__FILE__, __LINE__, ::grpo::detail::show_operands(#a " == " #b, a, b), why); \
+#define GRPO_CHECK_EQ(a, b, why)                                                                                                 \
+  do {                                                                                                                           \
+    if (!((a) == (b))) ::grpo::detail::check_failed(__FILE__, __LINE__, ::grpo::detail::show_operands(#a " == " #b, a, b), why); \
   } while (false)

@@ -65,12 +65,11 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t max_byte
   const std::uintmax_t size = std::filesystem::file_size(path, reason);
   if (reason) throw Error(ErrorKind::data, path.string() + ": cannot be read: " + reason.message());
   if (size > max_bytes)
-    throw Error(ErrorKind::data, path.string() + ": " + std::to_string(size) + " bytes is too large, at most " +
-                                     std::to_string(max_bytes) + " are read");
+    throw Error(ErrorKind::data,
+                path.string() + ": " + std::to_string(size) + " bytes is too large, at most " + std::to_string(max_bytes) + " are read");
   std::ifstream in(path, std::ios::binary);
   std::string content(static_cast<std::size_t>(size), '\0');
-  if (!in.read(content.data(), static_cast<std::streamsize>(size)))
-    throw Error(ErrorKind::data, path.string() + ": cannot be read");
+  if (!in.read(content.data(), static_cast<std::streamsize>(size))) throw Error(ErrorKind::data, path.string() + ": cannot be read");
   return content;
 }
 

@@ -15,7 +15,6 @@ void make_folder(const std::filesystem::path& path);
 /// Renames and flushes the folder that holds `to`, so that the new name is on disk.
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 /// throws: Error{data} with path and reason: cannot be read, larger than `max_bytes`
-std::string read_file(const std::filesystem::path& path,
-                      std::uintmax_t max_bytes = std::numeric_limits<std::uintmax_t>::max());
+std::string read_file(const std::filesystem::path& path, std::uintmax_t max_bytes = std::numeric_limits<std::uintmax_t>::max());
 
 }  // namespace grpo

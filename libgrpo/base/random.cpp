@@ -25,8 +25,8 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c, std::arr
 }
 
 double uniform(const TokenKey& key) noexcept {
-  const auto bits = philox4x32({low(key.prompt_id), high(key.prompt_id), key.sample, key.position},
-                               {low(key.run_seed), high(key.run_seed)});
+  const auto bits =
+      philox4x32({low(key.prompt_id), high(key.prompt_id), key.sample, key.position}, {low(key.run_seed), high(key.run_seed)});
   return bits[0] * kTwoToMinus32;
 }
 

@@ -27,9 +27,7 @@ struct TokenKey {
 double uniform(const TokenKey& key) noexcept;
 
 /// A seed for the `index`-th use of `seed` (an epoch, say); index 0 gives `seed` itself.
-constexpr std::uint64_t derive_seed(std::uint64_t seed, std::uint64_t index) noexcept {
-  return seed + index * 0x9E3779B97F4A7C15ULL;
-}
+constexpr std::uint64_t derive_seed(std::uint64_t seed, std::uint64_t index) noexcept { return seed + index * 0x9E3779B97F4A7C15ULL; }
 
 /// A named sequence of random numbers, e.g. RandomStream(seed, "shuffle", epoch). Copyable; position is explicit state.
 class RandomStream {

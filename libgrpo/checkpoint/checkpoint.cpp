@@ -42,11 +42,16 @@ std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& output_dir) {
 }
 
 std::string to_json(const RunState& s) {
-  const Json json = {{"global_step", s.step},         {"max_steps", s.max_steps},
-                     {"epoch", s.epoch},              {"num_input_tokens_seen", s.tokens_seen},
-                     {"optimizer_steps", s.optimizer_steps}, {"bad_steps", s.bad_steps},
-                     {"seed", s.seed},                {"prompts_drawn", s.prompts_drawn},
-                     {"updates_done", s.updates_done}, {"objective_state", Json::parse(s.objective_state)}};
+  const Json json = {{"global_step", s.step},
+                     {"max_steps", s.max_steps},
+                     {"epoch", s.epoch},
+                     {"num_input_tokens_seen", s.tokens_seen},
+                     {"optimizer_steps", s.optimizer_steps},
+                     {"bad_steps", s.bad_steps},
+                     {"seed", s.seed},
+                     {"prompts_drawn", s.prompts_drawn},
+                     {"updates_done", s.updates_done},
+                     {"objective_state", Json::parse(s.objective_state)}};
   return json.dump(2) + "\n";
 }
 
@@ -165,8 +170,8 @@ RunState load_run_state(const fs::path& checkpoint, std::uint64_t prompts_per_st
   state.seed = static_cast<std::uint64_t>(integer("seed"));
   state.epoch = json.value("epoch", 0.0);
   const bool counts = json.contains("prompts_drawn") && json.contains("updates_done");
-  state.prompts_drawn = counts ? static_cast<std::uint64_t>(integer("prompts_drawn"))
-                               : static_cast<std::uint64_t>(state.step) * prompts_per_step;
+  state.prompts_drawn =
+      counts ? static_cast<std::uint64_t>(integer("prompts_drawn")) : static_cast<std::uint64_t>(state.step) * prompts_per_step;
   state.updates_done = counts ? integer("updates_done") : 0;
   state.objective_state = json.value("objective_state", Json::object()).dump();
   return state;

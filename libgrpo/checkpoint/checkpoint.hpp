@@ -47,9 +47,9 @@ struct CheckpointContents {
   NamedTensors optimizer;
   RunState state;
   std::string recipe_toml;
-  NamedTensors reference = {};  ///< empty: as the recipe names it
-  std::string rollout = {};     ///< JSON lines (saved_groups.hpp); empty: the next step samples
-  std::string finished = {};    ///< JSON lines (preemption.hpp); empty: there are none
+  NamedTensors reference = {};     ///< empty: as the recipe names it
+  std::string rollout = {};        ///< JSON lines (saved_groups.hpp); empty: the next step samples
+  std::string finished = {};       ///< JSON lines (preemption.hpp); empty: there are none
   std::string chat_template = {};  ///< in place of the model's own; empty: that
 };
 
@@ -67,7 +67,8 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir, c
 /// Writes the model alone, flat into `folder`, each file by rename. Weight files of an earlier save that this model has not
 /// (shards, say) are removed; files that are no model's stay.
 /// chat_template: in place of the model's own; empty: that
-void save_model(const std::filesystem::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template = {});
+void save_model(const std::filesystem::path& folder, const Policy& policy, const Tokenizer& tokenizer,
+                const std::string& chat_template = {});
 
 /// The complete checkpoint with the highest step, if any. An incomplete or damaged one is skipped with a warning.
 std::optional<std::filesystem::path> last_checkpoint(const std::filesystem::path& output_dir, const Log& log);

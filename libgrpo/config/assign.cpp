@@ -69,8 +69,7 @@ std::string convert(const Value& value, double& out, Notes&) {
   } else if (value.kind == Kind::text) {
     std::string text = without_grouping(value.string);
     const std::size_t sign = text.starts_with('-') ? 1 : 0;
-    if (const std::string word = lower(text.substr(sign)); word == ".inf" || word == ".nan")
-      text.erase(sign, 1);  // YAML
+    if (const std::string word = lower(text.substr(sign)); word == ".inf" || word == ".nan") text.erase(sign, 1);  // YAML
     const char* end = text.data() + text.size();
     const auto [stop, code] = std::from_chars(text.data(), end, out);
     if (code == std::errc::result_out_of_range && stop == end) return "does not fit a number of 64 bits";

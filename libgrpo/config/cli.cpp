@@ -41,9 +41,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) words.emplace_back(argv[i]);
   CommandLine line;
   std::string errors;
-  const auto fail = [&errors](const std::string& what) {
-    errors += (errors.empty() ? "command line: " : "\ncommand line: ") + what;
-  };
+  const auto fail = [&errors](const std::string& what) { errors += (errors.empty() ? "command line: " : "\ncommand line: ") + what; };
   const auto flag = [&](const Override& option, bool& out) {
     if (!read_switch(option, out)) fail("--" + option.name + ": takes no value, got " + show_text(option.words[0]));
   };

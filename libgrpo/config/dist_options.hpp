@@ -7,10 +7,10 @@ namespace grpo {
 
 /// Names and defaults are those of transformers' TrainingArguments, accelerate and DeepSpeed (zero_stage).
 struct DistOptions {
-  std::int64_t num_processes = 1;        ///< as many as were started
-  std::int64_t ddp_timeout = 1800;       ///< seconds
-  std::int64_t ddp_bucket_cap_mb = 25;   ///< MiB
-  std::int64_t zero_stage = 0;           ///< 0: every rank keeps everything
+  std::int64_t num_processes = 1;       ///< as many as were started
+  std::int64_t ddp_timeout = 1800;      ///< seconds
+  std::int64_t ddp_bucket_cap_mb = 25;  ///< MiB
+  std::int64_t zero_stage = 0;          ///< 0: every rank keeps everything
   bool operator==(const DistOptions&) const = default;
 };
 

@@ -30,10 +30,9 @@ struct EnumSlot {
 inline constexpr double kMaxCount = 1e9;
 
 /// Where an option lives in a Recipe, by type.
-using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<std::int64_t>*,
-                          std::optional<double>*, std::optional<std::string>*, std::vector<std::string>*,
-                          std::vector<double>*, std::optional<DatasetMixture>*, std::optional<JsonTable>*,
-                          EnumSlot>;
+using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<std::int64_t>*, std::optional<double>*,
+                          std::optional<std::string>*, std::vector<std::string>*, std::vector<double>*, std::optional<DatasetMixture>*,
+                          std::optional<JsonTable>*, EnumSlot>;
 
 /// Which numbers are allowed: an interval, and one number outside it that has a meaning of its own (-1, say). Numbers
 /// are finite, unless `infinite` lets infinity through; NaN never is a number.

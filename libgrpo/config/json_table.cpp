@@ -26,19 +26,14 @@ Json from_word(const std::string& word) {
 // Readers bound the depth of a Value, so recursion is bounded too.
 Json to_json(const Value& value) {
   switch (value.kind) {
-    case Kind::null:
-      return nullptr;
-    case Kind::boolean:
-      return value.boolean;
-    case Kind::integer:
-      return value.integer;
+    case Kind::null: return nullptr;
+    case Kind::boolean: return value.boolean;
+    case Kind::integer: return value.integer;
     case Kind::floating:
       if (!std::isfinite(value.floating)) throw NotJson{"infinity and NaN are no JSON"};
       return value.floating;
-    case Kind::string:
-      return value.string;
-    case Kind::text:
-      return value.quoted ? Json(value.string) : from_word(value.string);
+    case Kind::string: return value.string;
+    case Kind::text: return value.quoted ? Json(value.string) : from_word(value.string);
     case Kind::list: {
       Json list = Json::array();
       for (const Value& item : value.items) list.push_back(to_json(item));
@@ -49,8 +44,7 @@ Json to_json(const Value& value) {
       for (const auto& [name, member] : value.keys) table[name] = to_json(member);
       return table;
     }
-    case Kind::other:
-      break;
+    case Kind::other: break;
   }
   throw NotJson{"expected JSON, got " + show(value)};
 }

@@ -188,14 +188,13 @@ std::string neutral_text(std::string_view neutral) {
 }  // namespace
 
 std::optional<KnownKeyVerdict> judge_known_key(const std::string& name, const Value& value) {
-  const auto key = std::find_if(kKnownKeys.begin(), kKnownKeys.end(),
-                                [&name](const KnownKey& candidate) { return fits(candidate.name, name); });
+  const auto key =
+      std::find_if(kKnownKeys.begin(), kKnownKeys.end(), [&name](const KnownKey& candidate) { return fits(candidate.name, name); });
   if (key == kKnownKeys.end()) return std::nullopt;
   if (key->neutral.empty() || is_neutral(key->neutral, plain(value))) {
     return KnownKeyVerdict{"has no meaning here, ignored (" + std::string(key->reason) + ")", ""};
   }
-  return KnownKeyVerdict{
-      "", "not there yet (" + std::string(key->reason) + "); remove it or set it to " + neutral_text(key->neutral)};
+  return KnownKeyVerdict{"", "not there yet (" + std::string(key->reason) + "); remove it or set it to " + neutral_text(key->neutral)};
 }
 
 }  // namespace grpo

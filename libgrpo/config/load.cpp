@@ -28,8 +28,7 @@ class Loader {
       for (const std::string& alias : list_[i].aliases) index_[alias] = i;
     }
     for (const Field& field : list_) names_.insert(names_.end(), field.aliases.begin(), field.aliases.end());
-    for (const char* app_option : {"config", "dry_run", "print_config", "help", "version"})
-      app_options_.push_back(app_option);
+    for (const char* app_option : {"config", "dry_run", "print_config", "help", "version"}) app_options_.push_back(app_option);
   }
   Loader(const Loader&) = delete;  // the lists point into the object
   Loader& operator=(const Loader&) = delete;
@@ -103,8 +102,7 @@ void Loader::parse(std::string_view text, bool yaml) {
     const auto byte = static_cast<unsigned char>(text[at]);
     if (byte == '\n') ++line;
     if ((byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7F) {
-      return fail(place(line) + ": holds the control character " + show_text(text.substr(at, 1)) +
-                  ", so it is not text");
+      return fail(place(line) + ": holds the control character " + show_text(text.substr(at, 1)) + ", so it is not text");
     }
   }
   try {
@@ -136,8 +134,8 @@ std::string Loader::from_words(const Override& option, Value& value) const {
   const auto found = index_.find(option.name);
   const Slot* slot = found == index_.end() ? nullptr : &list_[found->second].slot;
   const bool is_flag = slot != nullptr && std::holds_alternative<bool*>(*slot);
-  const bool is_list = slot != nullptr && (std::holds_alternative<std::vector<std::string>*>(*slot) ||
-                                           std::holds_alternative<std::vector<double>*>(*slot));
+  const bool is_list =
+      slot != nullptr && (std::holds_alternative<std::vector<std::string>*>(*slot) || std::holds_alternative<std::vector<double>*>(*slot));
   const bool is_mixture = slot != nullptr && std::holds_alternative<std::optional<DatasetMixture>*>(*slot);
   const std::vector<std::string>& words = option.words;
   if (words.empty()) {
@@ -154,8 +152,8 @@ std::string Loader::from_words(const Override& option, Value& value) const {
     return std::string(error.what()) + ": " + show_text(words[0]);
   }
   if (!is_list && slot != nullptr && words.size() > 1) {
-    return "takes one value, got " + std::to_string(words.size()) + ": " + show_text(words[0]) + " " +
-           show_text(words[1]) + (words.size() > 2 ? " ..." : "");
+    return "takes one value, got " + std::to_string(words.size()) + ": " + show_text(words[0]) + " " + show_text(words[1]) +
+           (words.size() > 2 ? " ..." : "");
   }
   value = Value::of_text(words[0]);
   if (!is_list) return {};
@@ -202,8 +200,7 @@ void Loader::apply(const Entry& entry) {
   }
   if (found == index_.end()) return apply_unknown(entry);
   const Field& field = list_[found->second];
-  const std::string written =
-      command_line_ ? "--" + entry.name + "=" + show(entry.value) : entry.name + " = " + show(entry.value);
+  const std::string written = command_line_ ? "--" + entry.name + "=" + show(entry.value) : entry.name + " = " + show(entry.value);
   const std::string before = to_toml_value(field);
   const bool null = entry.value.kind == Value::Kind::null;
   const auto other = set_here_.find(field.name);

@@ -18,12 +18,18 @@ std::string read_member(const std::string& name, Slot slot, Range range, const V
 
 std::string read_entry(const Value& table, MixtureEntry& entry, Notes& notes) {
   if (table.kind != Kind::table) return "expected a table such as {id = \"a.jsonl\", weight = 0.5}, got " + show(table);
-  const std::pair<const char*, Slot> members[] = {
-      {"id", &entry.id},           {"weight", &entry.weight}, {"prompt_column", &entry.prompt_column}, {"solution_column", &entry.solution_column},
-      {"columns", &entry.columns}, {"config", &entry.config}, {"split", &entry.split},                 {"revision", &entry.revision},
-      {"filter", &entry.filter}};
+  const std::pair<const char*, Slot> members[] = {{"id", &entry.id},
+                                                  {"weight", &entry.weight},
+                                                  {"prompt_column", &entry.prompt_column},
+                                                  {"solution_column", &entry.solution_column},
+                                                  {"columns", &entry.columns},
+                                                  {"config", &entry.config},
+                                                  {"split", &entry.split},
+                                                  {"revision", &entry.revision},
+                                                  {"filter", &entry.filter}};
   for (const auto& [name, value] : table.keys) {
-    const auto member = std::find_if(std::begin(members), std::end(members), [&key = name](const auto& known) { return known.first == key; });
+    const auto member =
+        std::find_if(std::begin(members), std::end(members), [&key = name](const auto& known) { return known.first == key; });
     if (member == std::end(members)) {
       std::string known;
       for (const auto& [known_name, slot] : members) known += (known.empty() ? "" : ", ") + std::string(known_name);
@@ -54,8 +60,9 @@ std::string check_entries(const DatasetMixture& mixture) {
     const MixtureEntry& entry = mixture.datasets[i];
     const std::string where = "datasets[" + std::to_string(i) + "]: ";
     if (mixture.sampling == MixtureSampling::share && entry.weight > 1.0)
-      return where + "weight = " + show_number(entry.weight) + ": must be > 0 and <= 1, for it is the share of the rows that are kept "
-                     "(unless sampling = \"proportional\")";
+      return where + "weight = " + show_number(entry.weight) +
+             ": must be > 0 and <= 1, for it is the share of the rows that are kept "
+             "(unless sampling = \"proportional\")";
     if (entry.columns.empty()) continue;
     if (first == nullptr) first = &entry.columns;
     if (!std::is_permutation(first->begin(), first->end(), entry.columns.begin(), entry.columns.end()))

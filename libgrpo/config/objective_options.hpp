@@ -82,7 +82,7 @@ struct MaxentOptions {
   std::int64_t maxent_target_weight_entropy_horizon = 0;        ///< steps
   double maxent_tau_lr = 0.0;
   double maxent_tau_min = 0.0;
-  double maxent_tau_max = 0.0;  ///< 0: no upper bound
+  double maxent_tau_max = 0.0;                ///< 0: no upper bound
   std::int64_t maxent_tau_warmup_steps = -1;  ///< -1: as many as the learning rate's
   std::optional<double> maxent_tau_final;
   std::int64_t maxent_tau_horizon = 0;  ///< steps of the anneal to maxent_tau_final

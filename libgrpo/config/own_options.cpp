@@ -32,8 +32,8 @@ std::string assign_words(const Field& field, const std::vector<std::string>& wor
       }
     }
   } else if (words.size() > 1) {
-    return "takes one value, got " + std::to_string(words.size()) + ": " + show_text(words[0]) + " " +
-           show_text(words[1]) + (words.size() > 2 ? " ..." : "") + (is_text(field) ? "; put it in quotes" : "");
+    return "takes one value, got " + std::to_string(words.size()) + ": " + show_text(words[0]) + " " + show_text(words[1]) +
+           (words.size() > 2 ? " ..." : "") + (is_text(field) ? "; put it in quotes" : "");
   } else {
     value = is_text(field) ? Value::of_string(words[0]) : Value::of_text(words[0]);
   }
@@ -78,8 +78,7 @@ LoadedRecipe load_recipe(std::string_view built_in, CommandLine line, const std:
   for (Override& option : line.overrides) {
     const auto field = std::find_if(own.begin(), own.end(), [&](const Field& f) { return f.name == option.name; });
     const std::string why = field == own.end() ? mistaken(option, own) : assign_words(*field, option.words);
-    if (!why.empty())
-      errors += "command line: --" + show_text(option.name) + (field == own.end() ? ": " : "=") + why + "\n";
+    if (!why.empty()) errors += "command line: --" + show_text(option.name) + (field == own.end() ? ": " : "=") + why + "\n";
     if (field == own.end() && why.empty()) rest.push_back(std::move(option));
   }
   try {

@@ -24,8 +24,7 @@ bool Range::contains(double value) const {
 std::string Range::text() const {
   std::string text;
   if (low) text = (low_open ? "> " : ">= ") + bound(*low);
-  if (high && *high < kMaxCount)
-    text += (text.empty() ? "" : " and ") + std::string(high_open ? "< " : "<= ") + bound(*high);
+  if (high && *high < kMaxCount) text += (text.empty() ? "" : " and ") + std::string(high_open ? "< " : "<= ") + bound(*high);
   return special ? bound(*special) + " or " + text : text;
 }
 
@@ -33,8 +32,7 @@ std::string range_error(const Field& field) {
   const auto check = [&field](double value) -> std::string {
     const std::string range = field.range.text();
     if (std::isnan(value) || (std::isinf(value) && !field.range.infinite)) {
-      return std::string(field.range.infinite ? "must be a number" : "must be a finite number") +
-             (range.empty() ? "" : " " + range);
+      return std::string(field.range.infinite ? "must be a number" : "must be a finite number") + (range.empty() ? "" : " " + range);
     }
     if (field.range.contains(value)) return {};
     // The ceiling of counts is no part of the usual text: it only matters to those who hit it.

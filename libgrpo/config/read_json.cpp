@@ -10,8 +10,7 @@ namespace {
 Value convert(const nlohmann::json& json, std::size_t depth) {
   if (depth > kMaxRecipeDepth) throw SyntaxError(0, "values are nested too deeply");
   if (json.is_boolean()) return Value::of_boolean(json.get<bool>());
-  if (json.is_number_unsigned() &&
-      json.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
     return Value::of_floating(json.get<double>());
   }
   if (json.is_number_integer()) return Value::of_integer(json.get<std::int64_t>());

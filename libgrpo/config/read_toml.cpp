@@ -144,8 +144,7 @@ std::vector<Entry> read_toml(std::string_view text, const std::vector<std::strin
     throw SyntaxError(error.source().begin.line, ascii.restore(error.description()));
   }
   // toml++ sorts keys; messages follow the file.
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const Entry& a, const Entry& b) { return a.value.line < b.value.line; });
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.value.line < b.value.line; });
   return entries;
 }
 

@@ -43,15 +43,13 @@ class Builder : public YAML::EventHandler {
     close();
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     Value list;
     list.kind = Value::Kind::list;
     open(mark, anchor, std::move(list));
   }
 
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     Value table;
     table.kind = Value::Kind::table;
     open(mark, anchor, std::move(table));
@@ -121,8 +119,7 @@ std::optional<Value> read_document(const std::string& text) {
     if (!parser.HandleNextDocument(builder)) return std::nullopt;
     Builder rest;
     if (parser.HandleNextDocument(rest)) {
-      throw SyntaxError(rest.root ? rest.root->line : 0,
-                        "text after the end of the YAML document; a recipe is one document");
+      throw SyntaxError(rest.root ? rest.root->line : 0, "text after the end of the YAML document; a recipe is one document");
     }
   } catch (const YAML::Exception& error) {
     throw SyntaxError(line_of(error.mark), error.msg);
@@ -138,8 +135,7 @@ std::vector<Entry> read_yaml(const std::string& text, const std::vector<std::str
   if (!document || document->kind == Value::Kind::null) return entries;
   if (document->kind != Value::Kind::table) throw SyntaxError(document->line, "expected lines of the form name: value");
   for (auto& [name, value] : document->keys) {
-    const bool groups =
-        value.kind == Value::Kind::table && std::find(sections.begin(), sections.end(), name) != sections.end();
+    const bool groups = value.kind == Value::Kind::table && std::find(sections.begin(), sections.end(), name) != sections.end();
     if (!groups) {
       entries.push_back({name, std::move(value), ""});
       continue;

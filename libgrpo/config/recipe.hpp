@@ -96,7 +96,7 @@ struct OptimizerOptions {
   std::optional<std::int64_t> generation_batch_size;  ///< completions; unset: steps_per_generation decides
   std::optional<std::int64_t> steps_per_generation;   ///< parts; unset: gradient_accumulation_steps
   std::int64_t num_iterations = 1;
-  std::int64_t token_budget = 0;                      ///< 0: automatic
+  std::int64_t token_budget = 0;  ///< 0: automatic
   std::int64_t max_bad_steps = 10;
   bool operator==(const OptimizerOptions&) const = default;
 

@@ -13,8 +13,8 @@ namespace grpo {
 struct ReportOptions {
   std::vector<std::string> report_to;  ///< tensorboard, wandb, all, none
   bool html_report = true;
-  double html_report_interval = 30.0;    ///< seconds
-  std::int64_t html_report_max_mb = 16;  ///< of completions
+  double html_report_interval = 30.0;                    ///< seconds
+  std::int64_t html_report_max_mb = 16;                  ///< of completions
   std::optional<std::int64_t> num_completions_to_print;  ///< unset: none
   bool log_unique_prompts = false;
   std::optional<std::string> wandb_project;

@@ -19,8 +19,8 @@ struct ServerOptions {
   std::int64_t vllm_server_port = 8000;
   double vllm_server_timeout = 240.0;  ///< seconds
   std::optional<std::string> vllm_url;
-  double vllm_request_timeout = 600.0;  ///< seconds
-  double vllm_retry_sleep = 0.5;        ///< seconds
+  double vllm_request_timeout = 600.0;          ///< seconds
+  double vllm_retry_sleep = 0.5;                ///< seconds
   std::int64_t vllm_max_completion_rounds = 0;  ///< 0: num_generations
   bool vllm_backfill_with_model = true;
   std::int64_t vllm_sync_interval_steps = 1;  ///< 0: never

@@ -21,16 +21,15 @@ void check_data(const Recipe& recipe, Problems& problems) {
                         "is missing: name a file, a folder, a Hugging Face id or a built-in task such as sums, or use dataset_mixture"});
   }
   if (data.few_shot.size() % 2 != 0) {
-    problems.push_back({{"few_shot"},
-                        number(static_cast<std::int64_t>(data.few_shot.size())) +
-                            " texts, but they go in pairs: question, answer, question, answer"});
+    problems.push_back(
+        {{"few_shot"},
+         number(static_cast<std::int64_t>(data.few_shot.size())) + " texts, but they go in pairs: question, answer, question, answer"});
   }
 }
 
 void check_strings(const Recipe& recipe, Problems& problems) {
   if (recipe.policy.model_name_or_path.empty()) {
-    problems.push_back(
-        {{"model_name_or_path"}, "is missing: give the path of a Hugging Face model folder or a .gguf file"});
+    problems.push_back({{"model_name_or_path"}, "is missing: give the path of a Hugging Face model folder or a .gguf file"});
   }
   const auto refuse_empty = [&problems](const char* name, const std::string& value) {
     if (value.empty()) problems.push_back({{name}, "must not be empty"});
@@ -66,9 +65,9 @@ void check_policy(const Recipe& recipe, Problems& problems) {
 void check_sampling_and_reward(const Recipe& recipe, Problems& problems) {
   const SamplingOptions& sampling = recipe.sampling;
   if (sampling.min_completion_length > sampling.max_completion_length) {
-    problems.push_back({{"min_completion_length", "max_completion_length"},
-                        number(sampling.min_completion_length) +
-                            " is above max_completion_length = " + number(sampling.max_completion_length)});
+    problems.push_back(
+        {{"min_completion_length", "max_completion_length"},
+         number(sampling.min_completion_length) + " is above max_completion_length = " + number(sampling.max_completion_length)});
   }
   const std::vector<std::string>& stops = sampling.stop_sequences;
   if (std::find(stops.begin(), stops.end(), "") != stops.end()) {
@@ -85,9 +84,8 @@ void check_sampling_and_reward(const Recipe& recipe, Problems& problems) {
 }
 
 std::string completions_per_step(const OptimizerOptions& optimizer, std::int64_t processes) {
-  return "per_device_train_batch_size " + number(optimizer.per_device_train_batch_size) +
-         " x gradient_accumulation_steps " + number(optimizer.gradient_accumulation_steps) +
-         (processes > 1 ? " x num_processes " + number(processes) : "") + " = " +
+  return "per_device_train_batch_size " + number(optimizer.per_device_train_batch_size) + " x gradient_accumulation_steps " +
+         number(optimizer.gradient_accumulation_steps) + (processes > 1 ? " x num_processes " + number(processes) : "") + " = " +
          number(optimizer.completions_per_step(processes)) + " completions per step";
 }
 
@@ -123,9 +121,8 @@ void check_generation(const OptimizerOptions& optimizer, std::int64_t processes,
     problems.push_back({{"generation_batch_size", "steps_per_generation"},
                         "both it and steps_per_generation say how much is sampled at a time; keep one"});
   } else if (total && *total % step != 0) {
-    problems.push_back(
-        {{"generation_batch_size", "per_device_train_batch_size", "gradient_accumulation_steps"},
-         number(*total) + no_multiple + "generation_batch_size that works: " + nearest_multiples(*total, step)});
+    problems.push_back({{"generation_batch_size", "per_device_train_batch_size", "gradient_accumulation_steps"},
+                        number(*total) + no_multiple + "generation_batch_size that works: " + nearest_multiples(*total, step)});
   } else if (total_parts && *total_parts % parts != 0) {
     problems.push_back({{"steps_per_generation", "gradient_accumulation_steps", "per_device_train_batch_size"},
                         number(*total_parts) + " x per_device_train_batch_size " + number(batch) +
@@ -160,8 +157,8 @@ void check_evaluation(const Recipe& recipe, Problems& problems) {
 
 void check_report(const Recipe& recipe, Problems& problems) {
   // Those of transformers that are not there yet are told when the run begins.
-  const std::vector<std::string> known = {"tensorboard", "wandb",     "all",      "none",   "azure_ml", "clearml", "codecarbon", "comet_ml",
-                                          "dagshub",     "dvclive",   "flyte",    "mlflow", "neptune",  "swanlab", "trackio"};
+  const std::vector<std::string> known = {"tensorboard", "wandb",   "all",   "none",   "azure_ml", "clearml", "codecarbon", "comet_ml",
+                                          "dagshub",     "dvclive", "flyte", "mlflow", "neptune",  "swanlab", "trackio"};
   const std::vector<std::string>& names = recipe.report.report_to;
   for (const std::string& name : names)
     if (std::find(known.begin(), known.end(), name) == known.end())

@@ -5,7 +5,8 @@ namespace {
 
 std::string why_not_an_address(const std::string& url) {
   constexpr const char* kExample = ": expected an address such as http://127.0.0.1:8000";
-  if (url.starts_with("https://")) return '"' + url + "\": servers are spoken to without TLS; give the http:// address of a proxy or tunnel";
+  if (url.starts_with("https://"))
+    return '"' + url + "\": servers are spoken to without TLS; give the http:// address of a proxy or tunnel";
   const bool good = url.starts_with("http://") && url.size() > 7 && url[7] != '/' && url.find_first_of(" \t\r\n\"") == std::string::npos;
   return good ? std::string() : '"' + url + '"' + kExample;
 }
@@ -14,12 +15,14 @@ void check_async(const Recipe& recipe, Problems& problems) {
   const ServerOptions& server = recipe.server;
   if (!server.async_generation) return;
   if (!server.uses_server())
-    problems.push_back({{"async_generation", "use_vllm"}, "samples on a server while this process trains; name one (vllm_server_base_url)"});
+    problems.push_back(
+        {{"async_generation", "use_vllm"}, "samples on a server while this process trains; name one (vllm_server_base_url)"});
   if (recipe.dist.num_processes > 1)
     problems.push_back({{"async_generation", "num_processes"}, "works with one training process so far; leave it off with several"});
   if (server.vllm_sync_interval_steps == 0 || server.vllm_sync_interval_steps > server.max_staleness_steps + 1)
-    problems.push_back({{"max_staleness_steps", "vllm_sync_interval_steps"},
-                        "servers get weights too rarely for a batch ever to be begun; max_staleness_steps must be at least vllm_sync_interval_steps - 1"});
+    problems.push_back(
+        {{"max_staleness_steps", "vllm_sync_interval_steps"},
+         "servers get weights too rarely for a batch ever to be begun; max_staleness_steps must be at least vllm_sync_interval_steps - 1"});
 }
 
 }  // namespace

@@ -18,25 +18,13 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20U || c == 0
 
 void show_into(const Value& value, std::size_t limit, std::string& out) {
   switch (value.kind) {
-    case Value::Kind::null:
-      out += "null";
-      break;
-    case Value::Kind::boolean:
-      out += value.boolean ? "true" : "false";
-      break;
-    case Value::Kind::integer:
-      out += std::to_string(value.integer);
-      break;
-    case Value::Kind::floating:
-      out += show_number(value.floating);
-      break;
-    case Value::Kind::string:
-      out += '"' + show_text(value.string, limit) + '"';
-      break;
+    case Value::Kind::null: out += "null"; break;
+    case Value::Kind::boolean: out += value.boolean ? "true" : "false"; break;
+    case Value::Kind::integer: out += std::to_string(value.integer); break;
+    case Value::Kind::floating: out += show_number(value.floating); break;
+    case Value::Kind::string: out += '"' + show_text(value.string, limit) + '"'; break;
     case Value::Kind::text:
-    case Value::Kind::other:
-      out += show_text(value.string, limit);
-      break;
+    case Value::Kind::other: out += show_text(value.string, limit); break;
     case Value::Kind::list:
       out += '[';
       for (std::size_t i = 0; i < value.items.size() && out.size() <= limit; ++i) {

@@ -69,7 +69,8 @@ class ParquetTable final : public OrderedTable {
   ParquetTable(fs::path path, const std::vector<std::string>& only) : path_(std::move(path)) {
     reader_ = guarded(path_, [this] { return open(path_); });
     const auto metadata = reader_->parquet_reader()->metadata();
-    for (int g = 0; g < metadata->num_row_groups(); ++g) add_group(metadata->RowGroup(g)->num_rows(), metadata->RowGroup(g)->total_byte_size());
+    for (int g = 0; g < metadata->num_row_groups(); ++g)
+      add_group(metadata->RowGroup(g)->num_rows(), metadata->RowGroup(g)->total_byte_size());
     if (size_ == 0) throw Error{ErrorKind::data, path_.string() + ": no rows: the Parquet file holds none"};
     for (int c = 0; c < metadata->num_columns(); ++c) {
       const std::string name = metadata->schema()->Column(c)->path()->ToDotVector().front();
@@ -81,8 +82,8 @@ class ParquetTable final : public OrderedTable {
 
   [[nodiscard]] Columns columns(std::size_t row) const override {
     const auto at = static_cast<std::int64_t>(row);
-    const auto after = std::upper_bound(groups_.begin(), groups_.end(), at,
-                                        [](std::int64_t r, const Group& group) { return r < group.first_row; });
+    const auto after =
+        std::upper_bound(groups_.begin(), groups_.end(), at, [](std::int64_t r, const Group& group) { return r < group.first_row; });
     const Group& group = *std::prev(after);
     const std::int64_t inner = at - group.first_row;
     const auto batch = slice({static_cast<std::size_t>(&group - groups_.data()), inner / group.slice_rows});

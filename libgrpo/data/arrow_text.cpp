@@ -123,8 +123,7 @@ void read_csv(const fs::path& path, const std::function<void(std::string_view)>&
       for (int c = 0; c < batch->num_columns(); ++c) {
         const auto& name = names[static_cast<std::size_t>(c)];
         const std::string_view cell = static_cast<const arrow::BinaryArray&>(*batch->column(c)).GetView(i);
-        if (!is_utf8(cell))
-          throw Error{ErrorKind::data, fmt::format("{} row {}: column \"{}\" is not UTF-8", path.string(), row, name)};
+        if (!is_utf8(cell)) throw Error{ErrorKind::data, fmt::format("{} row {}: column \"{}\" is not UTF-8", path.string(), row, name)};
         line += (c > 0 ? "," : "") + nlohmann::json(name).dump() + ":" + nlohmann::json(cell).dump();
         ends_with_newline = cell.ends_with('\n');
       }

@@ -77,7 +77,8 @@ struct Reader {
   [[nodiscard]] JsonColumn structure(const arrow::StructArray& array) const {
     std::string out = "{";
     for (int i = 0; i < array.num_fields(); ++i)
-      out += (i > 0 ? "," : "") + json_text(text(array.struct_type()->field(i)->name()).text) + ":" + json_of(*array.field(i), index, depth + 1);
+      out += (i > 0 ? "," : "") + json_text(text(array.struct_type()->field(i)->name()).text) + ":" +
+             json_of(*array.field(i), index, depth + 1);
     return {JsonKind::object, out + "}"};
   }
 

@@ -100,12 +100,16 @@ constexpr std::int64_t kMost = 12;
 Row question(const std::vector<std::int64_t>& numbers, std::int64_t target, std::size_t solutions) {
   const std::string list = fmt::format("{}", fmt::join(numbers, ", "));
   Row row;
-  row.question = fmt::format("Use each of the numbers {} exactly once, with + - * / and parentheses, to make {}. Put the expression, and "
-                             "nothing else, in \\boxed{{}}.",
-                             list, target);
+  row.question = fmt::format(
+      "Use each of the numbers {} exactly once, with + - * / and parentheses, to make {}. Put the expression, and "
+      "nothing else, in \\boxed{{}}.",
+      list, target);
   row.solution = fmt::format("{{\"numbers\": [{}], \"target\": {}}}", list, target);
-  row.columns = {{"question", row.question}, {"answer", row.solution}, {"nums", "[" + fmt::format("{}", fmt::join(numbers, ",")) + "]"},
-                 {"target", std::to_string(target)}, {"solutions", std::to_string(solutions)}};
+  row.columns = {{"question", row.question},
+                 {"answer", row.solution},
+                 {"nums", "[" + fmt::format("{}", fmt::join(numbers, ",")) + "]"},
+                 {"target", std::to_string(target)},
+                 {"solutions", std::to_string(solutions)}};
   row.origin = fmt::format("countdown:{}={}", fmt::join(numbers, ","), target);
   return row;
 }

@@ -31,8 +31,7 @@ std::string list_of(const std::vector<std::string>& names) {
 }
 
 std::string download_command(const DatasetPlace& place) {
-  return fmt::format("hf download --repo-type dataset {}{}", place.name,
-                     place.revision == "main" ? "" : " --revision " + place.revision);
+  return fmt::format("hf download --repo-type dataset {}{}", place.name, place.revision == "main" ? "" : " --revision " + place.revision);
 }
 
 Files matching(const DatasetPlace& place) {
@@ -76,9 +75,10 @@ const CardConfig& choose(const std::vector<CardConfig>& configs, const DatasetPl
     if (place.config.empty() ? config.is_default || configs.size() == 1 : config.name == place.config) return config;
     names.push_back(config.name);
   }
-  throw problem(place, (place.config.empty() ? std::string("its README.md names several configs and no default; set dataset_config to one of ")
-                                             : fmt::format("no config \"{}\"; there are ", place.config)) +
-                           list_of(names));
+  throw problem(place,
+                (place.config.empty() ? std::string("its README.md names several configs and no default; set dataset_config to one of ")
+                                      : fmt::format("no config \"{}\"; there are ", place.config)) +
+                    list_of(names));
 }
 
 Files by_card(const std::vector<CardConfig>& configs, const Files& all, const DatasetPlace& place) {
@@ -113,11 +113,12 @@ std::vector<std::string> words_of(const fs::path& file) {
 // "train_sft" of data/train_sft-00000-of-00002.parquet; else the split that a word of the path stands for; else nothing.
 std::string split_of(const fs::path& file) {
   const std::string name = file.filename().string();
-  if (const auto dash = name.find('-'); dash != std::string::npos && ::fnmatch("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9]*", name.c_str(), 0) == 0)
+  if (const auto dash = name.find('-');
+      dash != std::string::npos && ::fnmatch("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9]*", name.c_str(), 0) == 0)
     return name.substr(0, dash);
   static const std::map<std::string, std::string> kWords = {
-      {"train", "train"},    {"training", "train"}, {"validation", "validation"}, {"valid", "validation"},  {"val", "validation"},
-      {"dev", "validation"}, {"test", "test"},      {"testing", "test"},          {"eval", "test"},         {"evaluation", "test"}};
+      {"train", "train"},    {"training", "train"}, {"validation", "validation"}, {"valid", "validation"}, {"val", "validation"},
+      {"dev", "validation"}, {"test", "test"},      {"testing", "test"},          {"eval", "test"},        {"evaluation", "test"}};
   const auto words = words_of(file);
   for (auto word = words.rbegin(); word != words.rend(); ++word)  // the file's own name first
     if (const auto known = kWords.find(*word); known != kWords.end()) return known->second;

@@ -47,8 +47,10 @@ bool equal(const JsonColumn& a, const JsonColumn& b) {
 
 std::string shown(const Node& node, const JsonColumn& value) {
   constexpr std::size_t kLongest = 40;
-  const std::string text = value.kind == JsonKind::text ? nlohmann::json(value.text.substr(0, kLongest)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)
-                                                        : std::string(describe(value.kind));
+  const std::string text =
+      value.kind == JsonKind::text
+          ? nlohmann::json(value.text.substr(0, kLongest)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)
+          : std::string(describe(value.kind));
   return node.op == FilterOp::column ? fmt::format("column \"{}\" is {}", node.name, text) : text;
 }
 
@@ -86,32 +88,21 @@ bool holds(const Node& node, const Columns& row) {
     return order && test(*order);
   };
   switch (node.op) {
-    case FilterOp::both:
-      return holds(node.parts[0], row) && holds(node.parts[1], row);
-    case FilterOp::either:
-      return holds(node.parts[0], row) || holds(node.parts[1], row);
-    case FilterOp::negate:
-      return !holds(node.parts[0], row);
-    case FilterOp::less:
-      return ordered([](int order) { return order < 0; });
-    case FilterOp::less_equal:
-      return ordered([](int order) { return order <= 0; });
-    case FilterOp::greater:
-      return ordered([](int order) { return order > 0; });
-    case FilterOp::greater_equal:
-      return ordered([](int order) { return order >= 0; });
-    case FilterOp::equal:
-      return equal(value_of(node.parts[0], row), value_of(node.parts[1], row));
-    case FilterOp::differs:
-      return !equal(value_of(node.parts[0], row), value_of(node.parts[1], row));
+    case FilterOp::both: return holds(node.parts[0], row) && holds(node.parts[1], row);
+    case FilterOp::either: return holds(node.parts[0], row) || holds(node.parts[1], row);
+    case FilterOp::negate: return !holds(node.parts[0], row);
+    case FilterOp::less: return ordered([](int order) { return order < 0; });
+    case FilterOp::less_equal: return ordered([](int order) { return order <= 0; });
+    case FilterOp::greater: return ordered([](int order) { return order > 0; });
+    case FilterOp::greater_equal: return ordered([](int order) { return order >= 0; });
+    case FilterOp::equal: return equal(value_of(node.parts[0], row), value_of(node.parts[1], row));
+    case FilterOp::differs: return !equal(value_of(node.parts[0], row), value_of(node.parts[1], row));
     case FilterOp::in:
       return std::any_of(node.parts.begin() + 1, node.parts.end(),
                          [&](const Node& one) { return equal(value_of(node.parts[0], row), value_of(one, row)); });
-    case FilterOp::contains:
-      return contains(value_of(node.parts[0], row), value_of(node.parts[1], row));
+    case FilterOp::contains: return contains(value_of(node.parts[0], row), value_of(node.parts[1], row));
     case FilterOp::literal:
-    case FilterOp::column:
-      break;
+    case FilterOp::column: break;
   }
   const JsonColumn& value = value_of(node, row);
   if (value.kind == JsonKind::null) return false;

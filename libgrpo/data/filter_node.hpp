@@ -10,8 +10,8 @@ enum class FilterOp { both, either, negate, less, less_equal, greater, greater_e
 struct Filter::Node {
   FilterOp op = FilterOp::literal;
   std::vector<Node> parts = {};
-  JsonColumn value = {};      ///< of a literal
-  std::string name = {};      ///< of a column
+  JsonColumn value = {};  ///< of a literal
+  std::string name = {};  ///< of a column
 };
 
 /// throws: Error{recipe} with a caret

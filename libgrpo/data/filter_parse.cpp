@@ -128,8 +128,13 @@ class Parser {
     }
     const auto start = token_.at;
     Node left = value();
-    for (const auto& [sign, op] : {std::pair{"<", FilterOp::less}, {"<=", FilterOp::less_equal}, {">", FilterOp::greater},
-                                   {">=", FilterOp::greater_equal}, {"==", FilterOp::equal}, {"=", FilterOp::equal}, {"!=", FilterOp::differs}})
+    for (const auto& [sign, op] : {std::pair{"<", FilterOp::less},
+                                   {"<=", FilterOp::less_equal},
+                                   {">", FilterOp::greater},
+                                   {">=", FilterOp::greater_equal},
+                                   {"==", FilterOp::equal},
+                                   {"=", FilterOp::equal},
+                                   {"!=", FilterOp::differs}})
       if (accept(sign)) return join(op, std::move(left), value());
     const bool no = accept("not");
     if (accept("in")) return no ? negated(within(std::move(left))) : within(std::move(left));
@@ -164,7 +169,8 @@ class Parser {
       if (token.text == "null") return literal(JsonKind::null);
       if (token.text == "true" || token.text == "false") return literal(JsonKind::boolean);
       for (const char* word : {"and", "or", "not", "in", "contains"})
-        if (token.text == word) fail(token.at, fmt::format("expected a value before {}; a column of that name is written `{}`", word, word));
+        if (token.text == word)
+          fail(token.at, fmt::format("expected a value before {}; a column of that name is written `{}`", word, word));
     }
     return Node{FilterOp::column, {}, {}, token.text};
   }

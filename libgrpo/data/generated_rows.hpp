@@ -17,7 +17,8 @@ class GeneratedRows final : public PromptSource {
   explicit GeneratedRows(std::vector<Row> rows) : rows_(std::move(rows)) {}
   [[nodiscard]] std::size_t size() const override { return rows_.size(); }
   [[nodiscard]] Row row(std::size_t index) const override {
-    GRPO_CHECK(index < rows_.size(), "a generated task has " + std::to_string(rows_.size()) + " rows, row " + std::to_string(index) + " was asked for");
+    GRPO_CHECK(index < rows_.size(),
+               "a generated task has " + std::to_string(rows_.size()) + " rows, row " + std::to_string(index) + " was asked for");
     return rows_[index];
   }
 

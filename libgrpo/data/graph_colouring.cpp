@@ -47,7 +47,9 @@ std::optional<Row> draw(RandomStream& stream) {
     for (std::size_t b = a + 1; b < vertices; ++b) all.emplace_back(a, b);
   const std::size_t most = std::min<std::size_t>(8, all.size());
   const std::size_t count = vertices - 2 + stream.next_below(static_cast<std::uint32_t>(most - (vertices - 2) + 1));
-  const auto shuffled = [&stream](std::size_t n) { return random_permutation(static_cast<std::uint32_t>(n), RandomStream(stream.next_u32(), "graph")); };
+  const auto shuffled = [&stream](std::size_t n) {
+    return random_permutation(static_cast<std::uint32_t>(n), RandomStream(stream.next_u32(), "graph"));
+  };
   Edges edges;
   const auto order = shuffled(all.size());
   for (std::size_t i = 0; i < count; ++i) edges.push_back(all[order[i]]);
@@ -66,13 +68,18 @@ std::optional<Row> draw(RandomStream& stream) {
     list += fmt::format("{}[{},{}]", list.empty() ? "" : ",", a, b);
   }
   Row row;
-  row.question = fmt::format("A graph has the vertices 0 to {} and the edges {}. Each vertex gets one of the colours 1, 2 and 3, and no edge "
-                             "may join two vertices of one colour. In the order of the vertices, the colours are {}, where ? is still open. "
-                             "Put the colours of the open vertices, in their order and as one string of {} digits, in \\boxed{{}}.",
-                             vertices - 1, drawn, partial, kHidden);
+  row.question = fmt::format(
+      "A graph has the vertices 0 to {} and the edges {}. Each vertex gets one of the colours 1, 2 and 3, and no edge "
+      "may join two vertices of one colour. In the order of the vertices, the colours are {}, where ? is still open. "
+      "Put the colours of the open vertices, in their order and as one string of {} digits, in \\boxed{{}}.",
+      vertices - 1, drawn, partial, kHidden);
   row.solution = fmt::format("{{\"edges\": [{}], \"partial\": \"{}\", \"colours\": {}}}", list, partial, kColours);
-  row.columns = {{"question", row.question},    {"answer", row.solution},   {"edges", "[" + list + "]"},
-                 {"colours", std::to_string(kColours)}, {"partial", partial}, {"vertices", std::to_string(vertices)},
+  row.columns = {{"question", row.question},
+                 {"answer", row.solution},
+                 {"edges", "[" + list + "]"},
+                 {"colours", std::to_string(kColours)},
+                 {"partial", partial},
+                 {"vertices", std::to_string(vertices)},
                  {"solutions", std::to_string(ways)}};
   return row;
 }

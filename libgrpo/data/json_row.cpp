@@ -126,18 +126,12 @@ class RowReader {
 
 std::string_view describe(JsonKind kind) noexcept {
   switch (kind) {
-    case JsonKind::text:
-      return "a string";
-    case JsonKind::number:
-      return "a number";
-    case JsonKind::boolean:
-      return "true or false";
-    case JsonKind::null:
-      return "null";
-    case JsonKind::list:
-      return "a list";
-    case JsonKind::object:
-      return "an object";
+    case JsonKind::text: return "a string";
+    case JsonKind::number: return "a number";
+    case JsonKind::boolean: return "true or false";
+    case JsonKind::null: return "null";
+    case JsonKind::list: return "a list";
+    case JsonKind::object: return "an object";
   }
   return "unknown";
 }

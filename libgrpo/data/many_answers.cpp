@@ -12,9 +12,12 @@ Row question(int most, int divisor, int rest) {
   std::vector<int> answers;
   for (int n = rest == 0 ? divisor : rest; n <= most; n += divisor) answers.push_back(n);
   Row row;
-  row.question = fmt::format("Name one whole number from 1 to {} that leaves {} when divided by {}. Answer with the number alone.", most, rest, divisor);
+  row.question = fmt::format("Name one whole number from 1 to {} that leaves {} when divided by {}. Answer with the number alone.", most,
+                             rest, divisor);
   row.solution = fmt::format("(?<![0-9.-])(?:{})\\s*$", fmt::join(answers, "|"));
-  row.columns = {{"question", row.question}, {"answer", row.solution}, {"answers", fmt::format("[{}]", fmt::join(answers, ","))},
+  row.columns = {{"question", row.question},
+                 {"answer", row.solution},
+                 {"answers", fmt::format("[{}]", fmt::join(answers, ","))},
                  {"solutions", std::to_string(answers.size())}};
   row.origin = fmt::format("many_answers:{}%{}={}", most, divisor, rest);
   return row;

@@ -41,23 +41,19 @@ class Mixture final : public PromptSource {
 std::vector<std::uint32_t> draw(const MixturePart& part, std::size_t number, std::uint64_t seed) {
   GRPO_CHECK(part.source != nullptr, "every part of a mixture needs a source");
   if (!(part.weight > 0.0 && part.weight <= 1.0)) {  // NaN is out of range too
-    throw Error{
-        ErrorKind::recipe,
-        fmt::format("dataset_mixture: weight {} of dataset {} must be > 0 and <= 1: it is the share of its rows "
-                    "that are kept",
-                    part.weight, number)};
+    throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: weight {} of dataset {} must be > 0 and <= 1: it is the share of its rows "
+                                               "that are kept",
+                                               part.weight, number)};
   }
   const std::size_t size = part.source->size();
   if (size > kMostRows) {
-    throw Error{ErrorKind::data,
-                fmt::format("dataset_mixture: dataset {} has {} rows, more than {}", number, size, kMostRows)};
+    throw Error{ErrorKind::data, fmt::format("dataset_mixture: dataset {} has {} rows, more than {}", number, size, kMostRows)};
   }
   const auto kept = static_cast<std::size_t>(std::floor(static_cast<double>(size) * part.weight));
   if (kept == 0) {
-    throw Error{ErrorKind::recipe,
-                fmt::format("dataset_mixture: weight {} keeps none of the {} rows of dataset {}; raise "
-                            "it or leave the dataset out",
-                            part.weight, size, number)};
+    throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: weight {} keeps none of the {} rows of dataset {}; raise "
+                                               "it or leave the dataset out",
+                                               part.weight, size, number)};
   }
   auto rows = random_permutation(static_cast<std::uint32_t>(size), RandomStream(seed, "mixture.part", number));
   rows.resize(kept);
@@ -72,8 +68,7 @@ std::vector<Pick> by_share(const std::vector<MixturePart>& parts, std::uint64_t 
     }
   }
   if (in_order.size() > kMostRows) {
-    throw Error{ErrorKind::data,
-                fmt::format("dataset_mixture: {} rows together, more than {}", in_order.size(), kMostRows)};
+    throw Error{ErrorKind::data, fmt::format("dataset_mixture: {} rows together, more than {}", in_order.size(), kMostRows)};
   }
   const auto order = random_permutation(static_cast<std::uint32_t>(in_order.size()), RandomStream(seed, "mixture"));
   std::vector<Pick> picks;
@@ -112,8 +107,7 @@ std::vector<Deck> make_decks(const std::vector<MixturePart>& parts, const Mixtur
     const std::size_t size = parts[i].source->size();
     if (!(parts[i].weight > 0.0) || !std::isfinite(parts[i].weight))
       throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: weight {} of dataset {} must be > 0", parts[i].weight, i + 1)};
-    if (size == 0 || size > kMostRows)
-      throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: dataset {} has {} rows", i + 1, size)};
+    if (size == 0 || size > kMostRows) throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: dataset {} has {} rows", i + 1, size)};
     total += parts[i].weight;
     decks.push_back({parts[i], i + 1, rule.seed, total});
   }
@@ -121,8 +115,9 @@ std::vector<Deck> make_decks(const std::vector<MixturePart>& parts, const Mixtur
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const double expected = static_cast<double>(parts[i].source->size()) * total / parts[i].weight;
     if (expected > static_cast<double>(kMostRows))
-      throw Error{ErrorKind::recipe, fmt::format("dataset_mixture: to see all of dataset {} with weight {} of {} takes {:.0f} rows, more than {}",
-                                                 i + 1, parts[i].weight, total, expected, kMostRows)};
+      throw Error{ErrorKind::recipe,
+                  fmt::format("dataset_mixture: to see all of dataset {} with weight {} of {} takes {:.0f} rows, more than {}", i + 1,
+                              parts[i].weight, total, expected, kMostRows)};
   }
   return decks;
 }

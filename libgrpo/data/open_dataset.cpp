@@ -33,10 +33,9 @@ const JsonColumn& column(const Columns& columns, const std::string& name, const 
     list += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", known[i].substr(0, 64));
   }
   if (known.size() > kMostShown) list += ", ...";
-  throw Error{ErrorKind::data,
-              fmt::format("no column \"{}\"; {}{}. Set {} to one of them", name,
-                          known.empty() ? std::string("this row has no columns") : "this row has " + list,
-                          near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()), option)};
+  throw Error{ErrorKind::data, fmt::format("no column \"{}\"; {}{}. Set {} to one of them", name,
+                                           known.empty() ? std::string("this row has no columns") : "this row has " + list,
+                                           near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()), option)};
 }
 
 const std::string& scalar(const JsonColumn& value, const std::string& name, const char* wanted) {
@@ -112,7 +111,8 @@ std::vector<std::uint32_t> matching_rows(const std::vector<std::filesystem::path
     }
   }
   if (rows.empty())
-    throw Error{ErrorKind::recipe, fmt::format("filter: none of the {} rows of {} passes {}", table->size(), files.front().string(), expression)};
+    throw Error{ErrorKind::recipe,
+                fmt::format("filter: none of the {} rows of {} passes {}", table->size(), files.front().string(), expression)};
   return rows;
 }
 

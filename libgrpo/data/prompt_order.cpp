@@ -13,10 +13,9 @@ PromptOrder::PromptOrder(std::size_t size, std::size_t batch, std::uint64_t seed
     : size_(size), batch_(batch), seed_(seed), shuffle_(shuffle) {
   GRPO_CHECK(batch > 0, "a batch of prompts holds at least one");
   if (size < batch) {
-    throw Error{ErrorKind::data,
-                fmt::format("{} prompts do not fill one batch of {}: use a larger dataset, or lower the "
-                            "prompts per step (generation_batch_size / num_generations)",
-                            size, batch)};
+    throw Error{ErrorKind::data, fmt::format("{} prompts do not fill one batch of {}: use a larger dataset, or lower the "
+                                             "prompts per step (generation_batch_size / num_generations)",
+                                             size, batch)};
   }
   if (size > std::numeric_limits<std::uint32_t>::max()) {
     throw Error{ErrorKind::data, fmt::format("{} prompts are more than 2^32 - 1; split the dataset", size)};
@@ -37,8 +36,6 @@ std::size_t PromptOrder::row(std::uint64_t position) {
   return order_[position % prompts_per_epoch()];
 }
 
-double PromptOrder::epoch(std::uint64_t position) const {
-  return static_cast<double>(position) / static_cast<double>(prompts_per_epoch());
-}
+double PromptOrder::epoch(std::uint64_t position) const { return static_cast<double>(position) / static_cast<double>(prompts_per_epoch()); }
 
 }  // namespace grpo

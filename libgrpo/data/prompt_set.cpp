@@ -36,10 +36,9 @@ std::vector<Message> conversation(Row& row, const PromptStyle& style) {
     messages.insert(messages.end(), std::make_move_iterator(turn), std::make_move_iterator(row.messages.end()));
   }
   if (messages.back().role == "assistant" || messages.back().role == "system") {
-    throw Error{ErrorKind::data,
-                fmt::format("the conversation ends with a turn of \"{}\", so there is nothing to answer; end it with a "
-                            "\"user\" turn and put the gold answer in the solution column",
-                            messages.back().role)};
+    throw Error{ErrorKind::data, fmt::format("the conversation ends with a turn of \"{}\", so there is nothing to answer; end it with a "
+                                             "\"user\" turn and put the gold answer in the solution column",
+                                             messages.back().role)};
   }
   return messages;
 }
@@ -55,14 +54,12 @@ std::string plain_lines(const std::vector<Message>& messages) {
 
 }  // namespace
 
-PromptSet::PromptSet(const PromptSource& source, const Tokenizer& tokenizer, const ChatTemplate* chat,
-                     PromptStyle style)
+PromptSet::PromptSet(const PromptSource& source, const Tokenizer& tokenizer, const ChatTemplate* chat, PromptStyle style)
     : source_(source), tokenizer_(tokenizer), chat_(chat), style_(std::move(style)) {
   if (style_.few_shot.size() % 2 != 0) {
-    throw Error{ErrorKind::recipe,
-                fmt::format("few_shot has {} texts, an odd number: it is question, answer, question, "
-                            "answer, ...",
-                            style_.few_shot.size())};
+    throw Error{ErrorKind::recipe, fmt::format("few_shot has {} texts, an odd number: it is question, answer, question, "
+                                               "answer, ...",
+                                               style_.few_shot.size())};
   }
   if (!style_.now) style_.now = wall_clock_now();
   if (style_.max_prompt_tokens < 0) {
@@ -94,10 +91,9 @@ Prompt PromptSet::prompt(std::size_t index) const {
   if (style_.drop_overlong) return make(kept_.at(index));
   Prompt prompt = make(index);
   if (is_overlong(prompt)) {
-    throw Error{ErrorKind::data,
-                fmt::format("{}: the prompt has {} tokens, max_prompt_length is {}: raise it, or leave such rows out with "
-                            "filter_overlong_prompts = true; a prompt is never cut",
-                            prompt.source, prompt.ids.size(), style_.max_prompt_tokens)};
+    throw Error{ErrorKind::data, fmt::format("{}: the prompt has {} tokens, max_prompt_length is {}: raise it, or leave such rows out with "
+                                             "filter_overlong_prompts = true; a prompt is never cut",
+                                             prompt.source, prompt.ids.size(), style_.max_prompt_tokens)};
   }
   return prompt;
 }
@@ -111,8 +107,8 @@ Prompt PromptSet::make(std::size_t index) const {
     if (chat_ != nullptr) {
       const ChatTemplate::Options options{true, style_.bos_token, style_.eos_token,
                                           detail::template_variables(style_.chat_template_kwargs, row), style_.now};
-      prompt.text = row.messages_json.empty() ? chat_->render(messages, options)
-                                              : chat_->render_json(detail::messages_json(messages, row), options);
+      prompt.text =
+          row.messages_json.empty() ? chat_->render(messages, options) : chat_->render_json(detail::messages_json(messages, row), options);
       prompt.messages = std::move(messages);
     } else {
       prompt.text = plain_lines(messages);

@@ -15,13 +15,12 @@ namespace grpo {
 /// How a row becomes a prompt.
 struct PromptStyle {
   std::optional<std::string> system_prompt;  ///< left out where a conversational row brings its own system message
-  std::vector<std::string>
-      few_shot;                      ///< worked examples put before the question: user, assistant, user, assistant, ...
-  std::string bos_token, eos_token;  ///< what the template may refer to
-  std::string chat_template_kwargs;  ///< further variables of the template, a JSON object; a row's own win
-  std::optional<std::int64_t> now = {};  ///< ChatTemplate::Options::now; unset: the local time when the set is made
-  std::int64_t max_prompt_tokens = 0;  ///< a longer prompt is Error{data} naming row and length; 0 = no limit
-  bool drop_overlong = false;          ///< leave such prompts out instead; every prompt is made once for it
+  std::vector<std::string> few_shot;         ///< worked examples put before the question: user, assistant, user, assistant, ...
+  std::string bos_token, eos_token;          ///< what the template may refer to
+  std::string chat_template_kwargs;          ///< further variables of the template, a JSON object; a row's own win
+  std::optional<std::int64_t> now = {};      ///< ChatTemplate::Options::now; unset: the local time when the set is made
+  std::int64_t max_prompt_tokens = 0;        ///< a longer prompt is Error{data} naming row and length; 0 = no limit
+  bool drop_overlong = false;                ///< leave such prompts out instead; every prompt is made once for it
 };
 
 /// Prompts by index: system message, worked examples, then the question (or the row's conversation).

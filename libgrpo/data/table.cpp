@@ -36,8 +36,7 @@ class JoinedTables final : public Table {
 
 class PickedRows final : public Table {
  public:
-  PickedRows(std::unique_ptr<Table> table, std::vector<std::uint32_t> rows)
-      : table_(std::move(table)), rows_(std::move(rows)) {}
+  PickedRows(std::unique_ptr<Table> table, std::vector<std::uint32_t> rows) : table_(std::move(table)), rows_(std::move(rows)) {}
 
   [[nodiscard]] std::size_t size() const override { return rows_.size(); }
   [[nodiscard]] Columns columns(std::size_t row) const override { return table_->columns(rows_.at(row)); }

@@ -15,8 +15,7 @@ Json column(const Row& row, const char* name, const char* expected) {
   const auto found = row.columns.find(name);
   if (found == row.columns.end()) return nullptr;
   const Json json = Json::parse(found->second, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded())
-    throw Error{ErrorKind::data, fmt::format("column \"{}\" is not JSON; expected {}", name, expected)};
+  if (json.is_discarded()) throw Error{ErrorKind::data, fmt::format("column \"{}\" is not JSON; expected {}", name, expected)};
   return json;
 }
 

@@ -46,8 +46,8 @@ class LinesTable final : public Table {
       : path_(std::move(path)), names_(names), file_(std::move(file)), text_(text_of(file_)) {
     index_lines();
     if (starts_.empty()) {
-      throw Error{ErrorKind::data, fmt::format("{}: no rows: the file has {} bytes and no line with text in it",
-                                               path_.string(), text_.size())};
+      throw Error{ErrorKind::data,
+                  fmt::format("{}: no rows: the file has {} bytes and no line with text in it", path_.string(), text_.size())};
     }
   }
 
@@ -84,8 +84,8 @@ class LinesTable final : public Table {
 
   // 1-based, blank lines counted.
   [[nodiscard]] std::uint64_t line_number(std::size_t index) const {
-    const auto after = std::upper_bound(shifts_.begin(), shifts_.end(), index,
-                                        [](std::size_t row, const auto& shift) { return row < shift.first; });
+    const auto after =
+        std::upper_bound(shifts_.begin(), shifts_.end(), index, [](std::size_t row, const auto& shift) { return row < shift.first; });
     return index + 1 + (after == shifts_.begin() ? 0 : std::prev(after)->second);
   }
 
@@ -100,8 +100,7 @@ class LinesTable final : public Table {
 
 class ArrayTable final : public Table {
  public:
-  ArrayTable(MappedFile file, std::filesystem::path path)
-      : path_(std::move(path)), file_(std::move(file)), text_(text_of(file_)) {
+  ArrayTable(MappedFile file, std::filesystem::path path) : path_(std::move(path)), file_(std::move(file)), text_(text_of(file_)) {
     index_elements();
     if (starts_.empty()) throw Error{ErrorKind::data, path_.string() + ": no rows: the JSON array is empty"};
     starts_.shrink_to_fit();
@@ -130,8 +129,8 @@ class ArrayTable final : public Table {
         --depth;
       }
     }
-    throw Error{ErrorKind::data, fmt::format("{} row {}: the file ends within it: the JSON array is not closed",
-                                             path_.string(), starts_.size())};
+    throw Error{ErrorKind::data,
+                fmt::format("{} row {}: the file ends within it: the JSON array is not closed", path_.string(), starts_.size())};
   }
 
   // The quote that closes the string whose opening quote is at `at`; the end of the text if there is none.
@@ -158,13 +157,11 @@ class ArrayTable final : public Table {
     if (next(at + 1) < text_.size()) throw unexpected(next(at + 1));
   }
 
-  [[nodiscard]] std::size_t next(std::size_t at) const {
-    return std::min(text_.find_first_not_of(kJsonBlank, at), text_.size());
-  }
+  [[nodiscard]] std::size_t next(std::size_t at) const { return std::min(text_.find_first_not_of(kJsonBlank, at), text_.size()); }
 
   [[nodiscard]] Error unexpected(std::size_t at) const {
-    return Error{ErrorKind::data, fmt::format("{}: not one JSON array: byte {} behind row {} does not belong there", path_.string(),
-                                              at + 1, starts_.size())};
+    return Error{ErrorKind::data, fmt::format("{}: not one JSON array: byte {} behind row {} does not belong there", path_.string(), at + 1,
+                                              starts_.size())};
   }
 
   std::filesystem::path path_;

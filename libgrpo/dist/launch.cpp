@@ -19,7 +19,8 @@ struct Names {
 };
 
 constexpr Names kByHand{"RANK and WORLD_SIZE", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"};
-constexpr Names kOpenMpi{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"};
+constexpr Names kOpenMpi{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+                         "OMPI_COMM_WORLD_LOCAL_SIZE"};
 constexpr Names kPmi{"mpirun", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
 constexpr Names kSlurm{"srun", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"};
 
@@ -83,9 +84,10 @@ void find_meeting_point(const Reader& env, Launch& launch) {
   if (env.has("MASTER_ADDR")) {
     launch.address = env.text("MASTER_ADDR");
   } else if (!on_one_host(env, launch)) {
-    refuse(fmt::format("environment: {} started {} ranks on several hosts, and MASTER_ADDR does not say where they meet; export "
-                       "MASTER_ADDR=<the host of rank 0> (under Slurm: scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)",
-                       launch.launcher, launch.size));
+    refuse(
+        fmt::format("environment: {} started {} ranks on several hosts, and MASTER_ADDR does not say where they meet; export "
+                    "MASTER_ADDR=<the host of rank 0> (under Slurm: scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)",
+                    launch.launcher, launch.size));
   }
   if (env.text("TORCHELASTIC_USE_AGENT_STORE") == "True")
     launch.agent_prefix = "/libgrpo/attempt_" + (env.has("TORCHELASTIC_RESTART_COUNT") ? env.text("TORCHELASTIC_RESTART_COUNT") : "0");

@@ -128,7 +128,8 @@ class StoreWorld final : public World {
     gather(all, padded);
     std::vector<std::string> found;
     for (int r = 0; r < size_; ++r)
-      found.emplace_back(static_cast<const char*>(all.const_data_ptr()) + r * longest, static_cast<std::size_t>(lengths[r].item<std::int64_t>()));
+      found.emplace_back(static_cast<const char*>(all.const_data_ptr()) + r * longest,
+                         static_cast<std::size_t>(lengths[r].item<std::int64_t>()));
     return found;
   }
 
@@ -166,9 +167,7 @@ class StoreWorld final : public World {
   c10::intrusive_ptr<Group> group_, gathers_;
 };
 
-bool is_loopback(const std::string& address) {
-  return address == "localhost" || address.rfind("127.", 0) == 0 || address == "::1";
-}
+bool is_loopback(const std::string& address) { return address == "localhost" || address.rfind("127.", 0) == 0 || address == "::1"; }
 
 /// A socket that only this machine reaches; c10d by itself listens on all interfaces. -1 if the port cannot be had.
 int loopback_socket(int port) {
@@ -198,11 +197,11 @@ c10::intrusive_ptr<c10d::Store> meeting_point(const Launch& launch, const WorldO
     if (launch.agent_prefix.empty()) return store;
     return c10::make_intrusive<c10d::PrefixStore>(launch.agent_prefix, store);
   } catch (const std::exception& error) {
-    throw Error(ErrorKind::backend,
-                tcp.isServer ? fmt::format("rank 0 cannot listen at {}:{} (MASTER_ADDR, MASTER_PORT); is the port taken? {}", launch.address,
-                                           launch.port, error.what())
-                             : fmt::format("rank {} cannot reach {}:{} (MASTER_ADDR, MASTER_PORT), where the ranks meet: {}", launch.rank,
-                                           launch.address, launch.port, error.what()));
+    throw Error(ErrorKind::backend, tcp.isServer
+                                        ? fmt::format("rank 0 cannot listen at {}:{} (MASTER_ADDR, MASTER_PORT); is the port taken? {}",
+                                                      launch.address, launch.port, error.what())
+                                        : fmt::format("rank {} cannot reach {}:{} (MASTER_ADDR, MASTER_PORT), where the ranks meet: {}",
+                                                      launch.rank, launch.address, launch.port, error.what()));
   }
 }
 

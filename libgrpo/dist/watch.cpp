@@ -36,7 +36,9 @@ struct Beat {
   bool stops = false;
 };
 
-std::string to_text(const Beat& beat) { return fmt::format("{}\n{}\n{}\n{}\n{}", beat.count, beat.collectives, beat.host, beat.phase, beat.stops ? kStops : ""); }
+std::string to_text(const Beat& beat) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}", beat.count, beat.collectives, beat.host, beat.phase, beat.stops ? kStops : "");
+}
 
 Beat read_beat(const std::string& text) {
   Beat beat;
@@ -108,7 +110,8 @@ void Watch::leave() noexcept {
 void Watch::wait_for_all(const std::string& counter) {
   const bool last = counter == "left" && rank_ != 0;
   auto counted = store_->add(counter, 1);
-  for (const auto start = Clock::now(); !last && counted < size_ && Clock::now() - start < kLongestGoodbye; counted = store_->add(counter, 0))
+  for (const auto start = Clock::now(); !last && counted < size_ && Clock::now() - start < kLongestGoodbye;
+       counted = store_->add(counter, 0))
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 

@@ -66,9 +66,9 @@ class World {
 std::unique_ptr<World> make_solo_world();
 
 struct WorldOptions {
-  std::chrono::milliseconds timeout = std::chrono::seconds(1800);  ///< of each collective
-  std::chrono::milliseconds beat = std::chrono::seconds(1);        ///< between a rank's signs of life
-  std::chrono::milliseconds lost_after = std::chrono::seconds(10); ///< without one a rank is lost
+  std::chrono::milliseconds timeout = std::chrono::seconds(1800);   ///< of each collective
+  std::chrono::milliseconds beat = std::chrono::seconds(1);         ///< between a rank's signs of life
+  std::chrono::milliseconds lost_after = std::chrono::seconds(10);  ///< without one a rank is lost
   /// Called once, from a thread of its own, `grace` after a rank was found lost, unless the World is gone by then: for a program
   /// whose main thread may be far from its next collective. Empty: the next collective throws, nothing else happens.
   std::function<void(const std::string& why)> on_lost = {};

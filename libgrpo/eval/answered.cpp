@@ -44,10 +44,13 @@ Answer answer_of(const Json& json, const std::vector<std::string>& reward_names)
 
 }  // namespace
 
-AnsweredQuestion answered(std::size_t question, const Group& group, const RewardTable& rewards) { return answered(question, group, rewards, 0); }
+AnsweredQuestion answered(std::size_t question, const Group& group, const RewardTable& rewards) {
+  return answered(question, group, rewards, 0);
+}
 
 AnsweredQuestion answered(std::size_t question, const Group& group, const RewardTable& rewards, std::size_t first) {
-  AnsweredQuestion one{question, group.prompt.id, group.prompt.source, group.prompt.text, group.prompt.solution, known_modes(group.prompt), {}};
+  AnsweredQuestion one{question, group.prompt.id, group.prompt.source, group.prompt.text, group.prompt.solution, known_modes(group.prompt),
+                       {}};
   for (std::size_t i = 0; i < group.completions.size(); ++i) {
     const Completion& completion = group.completions[i];
     Answer answer{completion.text, static_cast<std::int64_t>(completion.ids.size()), completion.finish, {}, {}};
@@ -63,14 +66,15 @@ std::string to_json_line(const AnsweredQuestion& one, const std::vector<std::str
   for (const Answer& answer : one.answers) {
     Json rewards = Json::object();
     for (std::size_t r = 0; r < reward_names.size(); ++r) rewards[reward_names[r]] = to_json(answer.verdicts.at(r));
-    completions.push_back(Json{{"text", answer.text}, {"tokens", answer.tokens}, {"finish_reason", to_string(answer.finish)}, {"mode", answer.mode}, {"rewards", rewards}});
+    completions.push_back(Json{{"text", answer.text},
+                               {"tokens", answer.tokens},
+                               {"finish_reason", to_string(answer.finish)},
+                               {"mode", answer.mode},
+                               {"rewards", rewards}});
   }
-  const Json line = {{"question", one.question},
-                     {"id", fmt::format("{:016x}", one.id)},
-                     {"source", one.source},
-                     {"prompt", one.prompt},
-                     {"solution", one.solution},
-                     {"known_modes", one.known_modes ? Json(*one.known_modes) : Json(nullptr)},
+  const Json line = {{"question", one.question},  {"id", fmt::format("{:016x}", one.id)},
+                     {"source", one.source},      {"prompt", one.prompt},
+                     {"solution", one.solution},  {"known_modes", one.known_modes ? Json(*one.known_modes) : Json(nullptr)},
                      {"completions", completions}};
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -81,7 +85,8 @@ AnsweredQuestion read_answered(std::string_view line, const std::vector<std::str
     AnsweredQuestion one;
     one.question = json.at("question").get<std::size_t>();
     const auto id = json.at("id").get<std::string>();
-    if (std::from_chars(id.data(), id.data() + id.size(), one.id, 16).ptr != id.data() + id.size()) throw Error(ErrorKind::data, "id is no hexadecimal number");
+    if (std::from_chars(id.data(), id.data() + id.size(), one.id, 16).ptr != id.data() + id.size())
+      throw Error(ErrorKind::data, "id is no hexadecimal number");
     one.source = json.at("source").get<std::string>();
     one.prompt = json.at("prompt").get<std::string>();
     one.solution = json.at("solution").get<std::string>();

@@ -38,8 +38,9 @@ const Benchmark& find_benchmark(const std::string& name) {
     names.push_back(one.name);
   }
   const auto near = nearest_names(name, names);
-  throw Error(ErrorKind::recipe, fmt::format("--benchmarks: no benchmark \"{}\"{}; there are {}", name,
-                                             near.empty() ? std::string() : fmt::format("; did you mean {}?", near.front()), fmt::join(names, ", ")));
+  throw Error(ErrorKind::recipe,
+              fmt::format("--benchmarks: no benchmark \"{}\"{}; there are {}", name,
+                          near.empty() ? std::string() : fmt::format("; did you mean {}?", near.front()), fmt::join(names, ", ")));
 }
 
 }  // namespace grpo

@@ -22,7 +22,8 @@ double quantile(const std::vector<double>& sorted, double share) {
 
 Estimate bootstrap_mean(const std::vector<double>& values, const Bootstrap& rule) {
   GRPO_CHECK(!values.empty() && values.size() < std::numeric_limits<std::uint32_t>::max(), "a mean is over at least one value");
-  GRPO_CHECK(rule.resamples > 0 && rule.confidence > 0.0 && rule.confidence < 1.0, "an interval needs resamples and a confidence between 0 and 1");
+  GRPO_CHECK(rule.resamples > 0 && rule.confidence > 0.0 && rule.confidence < 1.0,
+             "an interval needs resamples and a confidence between 0 and 1");
   const auto count = static_cast<double>(values.size());
   Estimate estimate;
   estimate.questions = values.size();

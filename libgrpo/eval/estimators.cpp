@@ -14,7 +14,8 @@ using Ways = std::vector<std::vector<long double>>;  // [answers that tie][compl
 long double choose(int64_t n, int64_t k) {
   if (k < 0 || k > n) return 0.0L;
   long double ways = 1.0L;
-  for (int64_t i = 1; i <= std::min(k, n - k); ++i) ways = ways * static_cast<long double>(n - std::min(k, n - k) + i) / static_cast<long double>(i);
+  for (int64_t i = 1; i <= std::min(k, n - k); ++i)
+    ways = ways * static_cast<long double>(n - std::min(k, n - k) + i) / static_cast<long double>(i);
   return ways;
 }
 
@@ -26,7 +27,8 @@ Ways add_answer(const Ways& before, int64_t count, int64_t most) {
     const long double ways = choose(count, chosen);
     const std::size_t tie = chosen == most ? 1 : 0;
     for (std::size_t t = 0; t < before.size(); ++t)
-      for (std::size_t r = static_cast<std::size_t>(chosen); r < width; ++r) after[t + tie][r] += ways * before[t][r - static_cast<std::size_t>(chosen)];
+      for (std::size_t r = static_cast<std::size_t>(chosen); r < width; ++r)
+        after[t + tie][r] += ways * before[t][r - static_cast<std::size_t>(chosen)];
   }
   return after;
 }
@@ -65,8 +67,8 @@ double pass_at_k(int64_t n, int64_t c, int64_t k) {
 
 double majority_at_k(const std::vector<Votes>& answers, int64_t silent, int64_t k) {
   int64_t n = silent;
-  std::map<int64_t, int64_t> sizes;   // completions of an answer -> how many answers have so many
-  std::map<int64_t, double> right;    // and how many of these are right
+  std::map<int64_t, int64_t> sizes;  // completions of an answer -> how many answers have so many
+  std::map<int64_t, double> right;   // and how many of these are right
   for (const Votes& answer : answers) {
     GRPO_CHECK(answer.count > 0, "an answer is that of a completion");
     n += answer.count;
@@ -82,7 +84,8 @@ double majority_at_k(const std::vector<Votes>& answers, int64_t silent, int64_t 
   }
   for (const auto& [count, share] : right) {
     if (share == 0.0) continue;
-    for (int64_t most = 1; most <= std::min(count, k); ++most) score += static_cast<long double>(share) * ways_to_win(sizes, count, silent, most, k);
+    for (int64_t most = 1; most <= std::min(count, k); ++most)
+      score += static_cast<long double>(share) * ways_to_win(sizes, count, silent, most, k);
   }
   return static_cast<double>(score / choose(n, k));
 }

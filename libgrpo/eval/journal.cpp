@@ -17,7 +17,8 @@ using Json = nlohmann::ordered_json;
 std::string difference(const Json& there, const Json& here) {
   for (const auto& [key, value] : here.items())
     if (!there.is_object() || !there.contains(key) || there[key] != value)
-      return fmt::format("{}: {} there, {} here", key, there.is_object() && there.contains(key) ? there[key].dump() : "nothing", value.dump());
+      return fmt::format("{}: {} there, {} here", key, there.is_object() && there.contains(key) ? there[key].dump() : "nothing",
+                         value.dump());
   return "it says more";
 }
 
@@ -45,9 +46,11 @@ std::uintmax_t EvalJournal::read(const std::string& identity) {
   for (std::string line; std::getline(in, line) && !in.eof(); ++number, kept += line.size() + 1) {
     if (number == 1) {
       const Json first = Json::parse(line, nullptr, false), here = Json::parse(identity);
-      if (!first.is_object() || !first.contains("run")) throw Error(ErrorKind::recipe, path_.string() + ": is no file of an evaluation; name another --output");
+      if (!first.is_object() || !first.contains("run"))
+        throw Error(ErrorKind::recipe, path_.string() + ": is no file of an evaluation; name another --output");
       if (first["run"] != here)
-        throw Error(ErrorKind::recipe, fmt::format("{}: is of another evaluation ({}); name another --output, or remove it", path_.string(), difference(first["run"], here)));
+        throw Error(ErrorKind::recipe, fmt::format("{}: is of another evaluation ({}); name another --output, or remove it", path_.string(),
+                                                   difference(first["run"], here)));
       continue;
     }
     try {

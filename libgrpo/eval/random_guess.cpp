@@ -12,7 +12,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<const char*, 5> kForms = {"\\boxed{{{}}}", "<answer>{}</answer>", "<think></think><answer>{}</answer>", "<think>\n</think>\n<answer>\n{}\n</answer>", "{}"};
+constexpr std::array<const char*, 5> kForms = {"\\boxed{{{}}}", "<answer>{}</answer>", "<think></think><answer>{}</answer>",
+                                               "<think>\n</think>\n<answer>\n{}\n</answer>", "{}"};
 
 std::string written(const char* form, const std::string& answer) { return fmt::format(fmt::runtime(form), answer); }
 
@@ -46,7 +47,8 @@ class Guesser {
   std::string guess(std::size_t question, RandomStream& stream) const {
     const Prompt& prompt = prompts_[question];
     const Json puzzle = Json::parse(prompt.solution, nullptr, false);
-    if (puzzle.is_object() && puzzle.contains("numbers") && puzzle["numbers"].is_array()) return random_expression(puzzle["numbers"], stream);
+    if (puzzle.is_object() && puzzle.contains("numbers") && puzzle["numbers"].is_array())
+      return random_expression(puzzle["numbers"], stream);
     if (puzzle.is_object() && puzzle.contains("partial") && puzzle.contains("colours")) return random_colours(puzzle, stream);
     auto other = stream.next_below(static_cast<std::uint32_t>(prompts_.size() - 1));
     if (other >= question) ++other;
@@ -83,7 +85,8 @@ Group group_of(const Prompt& prompt, std::vector<std::string> texts) {
 std::size_t found_right(const std::vector<Group>& groups, const RewardSet& rewards) {
   const RewardTable table = rewards.score(groups);
   const auto& verdicts = table.columns.front().rewards;
-  return static_cast<std::size_t>(std::count_if(verdicts.begin(), verdicts.end(), [](const Reward& r) { return r.has_value() && r.value() >= 1.0; }));
+  return static_cast<std::size_t>(
+      std::count_if(verdicts.begin(), verdicts.end(), [](const Reward& r) { return r.has_value() && r.value() >= 1.0; }));
 }
 
 /// Guesses of the puzzles are drawn until one form is ever right; of the others the gold answers tell.
@@ -107,7 +110,8 @@ const char* choose_form(const std::vector<Prompt>& prompts, const Guesser& guess
 
 }  // namespace
 
-std::optional<std::vector<AnsweredQuestion>> random_guess(const std::vector<Prompt>& prompts, const RewardSet& rewards, std::int64_t n, std::uint64_t seed) {
+std::optional<std::vector<AnsweredQuestion>> random_guess(const std::vector<Prompt>& prompts, const RewardSet& rewards, std::int64_t n,
+                                                          std::uint64_t seed) {
   if (prompts.size() < 2) return std::nullopt;
   const Guesser guesser(prompts);
   const char* form = choose_form(prompts, guesser, rewards, seed);

@@ -21,6 +21,7 @@ namespace grpo {
 
 /// `n` guesses for each question, scored by `rewards`; Answer::tokens are 0. Nothing if no form of guess can be right (a verifier
 /// that does not look at the answer, say), or there are fewer than two questions. The same seed guesses alike.
-std::optional<std::vector<AnsweredQuestion>> random_guess(const std::vector<Prompt>& prompts, const RewardSet& rewards, std::int64_t n, std::uint64_t seed);
+std::optional<std::vector<AnsweredQuestion>> random_guess(const std::vector<Prompt>& prompts, const RewardSet& rewards, std::int64_t n,
+                                                          std::uint64_t seed);
 
 }  // namespace grpo

@@ -22,8 +22,8 @@ Json to_json(const Contestant& one) {
 }
 
 bool is_share(const std::string& name) {
-  return name == "accuracy" || name == "cut" || name == "failed" || name.starts_with("mean@") || name.starts_with("pass@") || name.starts_with("maj@") ||
-         name.starts_with("coverage@");
+  return name == "accuracy" || name == "cut" || name == "failed" || name.starts_with("mean@") || name.starts_with("pass@") ||
+         name.starts_with("maj@") || name.starts_with("coverage@");
 }
 
 std::string show(const std::string& name, const Estimate& e) {
@@ -108,7 +108,8 @@ std::string to_markdown(const std::vector<EvalResult>& results, const Bootstrap&
       if (!one.model.empty()) text += fmt::format("{}: `{}`\n", one.role, one.model);
     text += "\n";
   }
-  return text + fmt::format("In brackets: {:g} % intervals, bootstrap over questions ({} resamples, seed {}).\n", 100.0 * rule.confidence, rule.resamples, rule.seed);
+  return text + fmt::format("In brackets: {:g} % intervals, bootstrap over questions ({} resamples, seed {}).\n", 100.0 * rule.confidence,
+                            rule.resamples, rule.seed);
 }
 
 }  // namespace grpo

@@ -69,9 +69,7 @@ class Collector {
 using MaybeValue = std::optional<double>;
 
 void add_at_k(Collector& figures, const std::vector<Tally>& tallies, const std::vector<AnsweredQuestion>& questions, std::int64_t k) {
-  const auto at_k = [k](auto value) {
-    return [k, value](const Tally& t) { return t.counted < k ? MaybeValue() : MaybeValue(value(t)); };
-  };
+  const auto at_k = [k](auto value) { return [k, value](const Tally& t) { return t.counted < k ? MaybeValue() : MaybeValue(value(t)); }; };
   figures.add(fmt::format("pass@{}", k), tallies, at_k([k](const Tally& t) { return pass_at_k(t.counted, t.right, k); }));
   figures.add(fmt::format("maj@{}", k), tallies, at_k([k](const Tally& t) { return majority_at_k(t.votes, t.silent, k); }));
   figures.add(fmt::format("distinct@{}", k), tallies, at_k([k](const Tally& t) { return distinct_at_k(t.counted, t.right_modes, k); }));
@@ -101,7 +99,8 @@ void add_completions(Collector& figures, const std::vector<AnsweredQuestion>& qu
     figures.add(name, questions, [&](const AnsweredQuestion& one) { return mean_over(one, value); });
   };
   for (std::size_t r = 0; r < reward_names.size(); ++r)
-    add("rewards/" + reward_names[r], [r](const Answer& a) { return a.verdicts[r].has_value() ? MaybeValue(a.verdicts[r].value()) : MaybeValue(); });
+    add("rewards/" + reward_names[r],
+        [r](const Answer& a) { return a.verdicts[r].has_value() ? MaybeValue(a.verdicts[r].value()) : MaybeValue(); });
   add("tokens", [](const Answer& a) { return MaybeValue(static_cast<double>(a.tokens)); });
   add("cut", [](const Answer& a) { return MaybeValue(a.finish == FinishReason::length ? 1.0 : 0.0); });
   const auto has_failed = [](const Answer& a) { return !a.verdicts.empty() && a.verdicts.front().kind() == Reward::Kind::failed; };

@@ -5,8 +5,7 @@
 
 // One copy of a loop for AVX2 machines and one for all others, chosen when the program is loaded. Sanitisers instrument
 // the chooser, which runs before they are ready, so they get the plain loop.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define GRPO_VECTOR_LOOP __attribute__((target_clones("avx2", "default")))
 #else
 #define GRPO_VECTOR_LOOP
@@ -69,9 +68,7 @@ inline float as_float(unsigned value) { return static_cast<float>(static_cast<in
 
 }  // namespace
 
-void decode_f32(const std::uint8_t* in, std::size_t blocks, float* out) {
-  std::memcpy(out, in, blocks * sizeof(float));
-}
+void decode_f32(const std::uint8_t* in, std::size_t blocks, float* out) { std::memcpy(out, in, blocks * sizeof(float)); }
 
 GRPO_VECTOR_LOOP void decode_f16(Bytes in, std::size_t blocks, Floats out) {
   for (std::size_t i = 0; i < blocks; ++i) out[i] = load_half(in + 2 * i);
@@ -180,9 +177,7 @@ GRPO_VECTOR_LOOP void decode_q6_k(Bytes in, std::size_t blocks, Floats out) {
         Bytes low = in + 64 * half + 16 * part;
         Bytes high = in + 128 + 32 * half + 16 * part;
         Bytes scale = in + 192 + 8 * half + part;
-        const auto scaled = [&](std::size_t row) {
-          return d * static_cast<float>(static_cast<std::int8_t>(scale[2 * row]));
-        };
+        const auto scaled = [&](std::size_t row) { return d * static_cast<float>(static_cast<std::int8_t>(scale[2 * row])); };
         const float d0 = scaled(0), d1 = scaled(1), d2 = scaled(2), d3 = scaled(3);
         Floats row = out + 16 * part;
         for (std::size_t i = 0; i < 16; ++i) {

@@ -33,9 +33,8 @@ template <class T>
 const T& require(const GgufFile& file, std::string_view key, std::string_view kind) {
   const T* value = get<T>(file.metadata(), key);
   if (value == nullptr) {
-    refuse(file.path(),
-           fmt::format("metadata key \"{}\" {}; the model may be of a kind that is not supported", shown(key),
-                       file.has(key) ? fmt::format("is not {}", kind) : fmt::format("({}) is missing", kind)));
+    refuse(file.path(), fmt::format("metadata key \"{}\" {}; the model may be of a kind that is not supported", shown(key),
+                                    file.has(key) ? fmt::format("is not {}", kind) : fmt::format("({}) is missing", kind)));
   }
   return *value;
 }
@@ -147,8 +146,7 @@ void GgufFile::dequantize(const GgufTensor& tensor, std::uint64_t begin, std::sp
   const std::uint64_t elements = tensor.data.size() / type->block_bytes * type->block_elements;
   GRPO_CHECK(begin <= elements && out.size() <= elements - begin,
              fmt::format("elements {} + {} lie outside tensor {} of {}", begin, out.size(), tensor.name, elements));
-  const auto* in =
-      reinterpret_cast<const std::uint8_t*>(tensor.data.data()) + begin / type->block_elements * type->block_bytes;
+  const auto* in = reinterpret_cast<const std::uint8_t*>(tensor.data.data()) + begin / type->block_elements * type->block_bytes;
   const std::size_t whole = out.size() / type->block_elements;
   type->decode(in, whole, out.data());
   const std::size_t rest = out.size() % type->block_elements;

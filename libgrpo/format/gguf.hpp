@@ -20,8 +20,8 @@
 namespace grpo {
 
 /// A metadata value. Integers of all widths become int64 (u64 above 2^63-1 is refused), float32/64 become double.
-using GgufValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>, std::vector<double>,
-                               std::vector<bool>, std::vector<std::string>>;
+using GgufValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>, std::vector<double>, std::vector<bool>,
+                               std::vector<std::string>>;
 
 using GgufMetadata = std::map<std::string, GgufValue, std::less<>>;
 

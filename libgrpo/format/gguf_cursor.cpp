@@ -7,10 +7,9 @@
 namespace grpo::detail {
 
 void GgufCursor::fail(std::string_view what) const {
-  throw Error{ErrorKind::data,
-              fmt::format("{}: {}: {} (before byte {} of {}); the file is damaged or not a GGUF file of this kind, "
-                          "fetch or convert it again",
-                          path_.string(), item, what, position_, bytes_.size())};
+  throw Error{ErrorKind::data, fmt::format("{}: {}: {} (before byte {} of {}); the file is damaged or not a GGUF file of this kind, "
+                                           "fetch or convert it again",
+                                           path_.string(), item, what, position_, bytes_.size())};
 }
 
 std::string GgufCursor::text() {

@@ -34,8 +34,7 @@ Counts read_header(GgufCursor& cursor) {
   const auto version = cursor.scalar<std::uint32_t>();
   if (version != 2 && version != 3) {
     const bool swapped = (version & 0xFFFFU) == 0 && version != 0;
-    cursor.fail(swapped ? "big-endian, which is not read here"
-                        : fmt::format("version {}, but versions 2 and 3 are read here", version));
+    cursor.fail(swapped ? "big-endian, which is not read here" : fmt::format("version {}, but versions 2 and 3 are read here", version));
   }
   const Counts counts{cursor.scalar<std::uint64_t>(), cursor.scalar<std::uint64_t>()};
   cursor.expect_room(counts.key_values, kMinKeyValueBytes, "metadata keys");
@@ -53,8 +52,7 @@ std::uint64_t tensor_bytes(const GgufCursor& cursor, const GgmlType& type, const
     }
   }
   if (shape.back() % type.block_elements != 0) {
-    cursor.fail(
-        fmt::format("rows of {} are not whole blocks of {} ({})", shape.back(), type.block_elements, type.name));
+    cursor.fail(fmt::format("rows of {} are not whole blocks of {} ({})", shape.back(), type.block_elements, type.name));
   }
   return elements / type.block_elements * type.block_bytes;
 }
@@ -91,8 +89,7 @@ std::int64_t read_alignment(const GgufCursor& cursor, const GgufMetadata& metada
   const auto* value = std::get_if<std::int64_t>(&found->second);
   if (value == nullptr) cursor.fail("general.alignment is not an integer");
   const std::int64_t alignment = *value;
-  if (alignment < 1 || alignment > (std::int64_t{1} << 31) ||
-      !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
+  if (alignment < 1 || alignment > (std::int64_t{1} << 31) || !std::has_single_bit(static_cast<std::uint64_t>(alignment))) {
     cursor.fail(fmt::format("general.alignment is {}, not a power of two", alignment));
   }
   return alignment;
@@ -153,8 +150,8 @@ GgufPart read_gguf_part(const std::filesystem::path& path) {
       cursor.fail(fmt::format("offset {} is not a multiple of the alignment {}", tensor.offset, alignment));
     }
     if (tensor.offset > data_bytes || sizes[i] > data_bytes - tensor.offset) {
-      cursor.fail(fmt::format("{} bytes at offset {} of the data, which end at {}: the file is cut short", sizes[i],
-                              tensor.offset, data_bytes));
+      cursor.fail(
+          fmt::format("{} bytes at offset {} of the data, which end at {}: the file is cut short", sizes[i], tensor.offset, data_bytes));
     }
     tensor.offset += data_begin;
     tensor.data = bytes.subspan(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(sizes[i]));

@@ -36,32 +36,19 @@ GgufValue with_reader(GgufCursor& cursor, std::uint32_t type, Visit visit) {
     return visit([](GgufCursor& from) { return widen(from, from.scalar<T>()); }, sizeof(T));
   };
   switch (static_cast<ValueType>(type)) {
-    case ValueType::u8:
-      return of(std::type_identity<std::uint8_t>{});
-    case ValueType::i8:
-      return of(std::type_identity<std::int8_t>{});
-    case ValueType::u16:
-      return of(std::type_identity<std::uint16_t>{});
-    case ValueType::i16:
-      return of(std::type_identity<std::int16_t>{});
-    case ValueType::u32:
-      return of(std::type_identity<std::uint32_t>{});
-    case ValueType::i32:
-      return of(std::type_identity<std::int32_t>{});
-    case ValueType::u64:
-      return of(std::type_identity<std::uint64_t>{});
-    case ValueType::i64:
-      return of(std::type_identity<std::int64_t>{});
-    case ValueType::f32:
-      return of(std::type_identity<float>{});
-    case ValueType::f64:
-      return of(std::type_identity<double>{});
-    case ValueType::boolean:
-      return visit([](GgufCursor& from) { return read_bool(from); }, std::size_t{1});
-    case ValueType::text:
-      return visit([](GgufCursor& from) { return from.text(); }, sizeof(std::uint64_t));
-    case ValueType::array:
-      cursor.fail("an array of arrays, which no known model uses");
+    case ValueType::u8: return of(std::type_identity<std::uint8_t>{});
+    case ValueType::i8: return of(std::type_identity<std::int8_t>{});
+    case ValueType::u16: return of(std::type_identity<std::uint16_t>{});
+    case ValueType::i16: return of(std::type_identity<std::int16_t>{});
+    case ValueType::u32: return of(std::type_identity<std::uint32_t>{});
+    case ValueType::i32: return of(std::type_identity<std::int32_t>{});
+    case ValueType::u64: return of(std::type_identity<std::uint64_t>{});
+    case ValueType::i64: return of(std::type_identity<std::int64_t>{});
+    case ValueType::f32: return of(std::type_identity<float>{});
+    case ValueType::f64: return of(std::type_identity<double>{});
+    case ValueType::boolean: return visit([](GgufCursor& from) { return read_bool(from); }, std::size_t{1});
+    case ValueType::text: return visit([](GgufCursor& from) { return from.text(); }, sizeof(std::uint64_t));
+    case ValueType::array: cursor.fail("an array of arrays, which no known model uses");
   }
   cursor.fail(fmt::format("value type {} is unknown", type));
 }

@@ -28,9 +28,7 @@ enum ValueType : std::uint32_t { kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kText 
 
 template <class T>
 requires std::is_arithmetic_v<T>
-void put(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
+void put(std::string& out, T value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); }
 
 void put(std::string& out, const std::string& text) {
   put(out, std::uint64_t{text.size()});

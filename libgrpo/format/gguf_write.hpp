@@ -16,8 +16,8 @@
 namespace grpo {
 
 /// A metadata value; its type is what the file says it is: llama.cpp takes a count from u32 and a constant from f32 alone.
-using GgufEntry = std::variant<std::uint32_t, float, bool, std::string, std::vector<std::string>, std::vector<std::int32_t>,
-                               std::vector<float>>;
+using GgufEntry =
+    std::variant<std::uint32_t, float, bool, std::string, std::vector<std::string>, std::vector<std::int32_t>, std::vector<float>>;
 using GgufEntries = std::vector<std::pair<std::string, GgufEntry>>;
 
 /// A tensor that is made row by row while it is written, so that no second model is in memory.

@@ -16,8 +16,8 @@ namespace grpo {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view action, int reason) {
-  throw Error{ErrorKind::data, fmt::format("{}: cannot {}: {}", path.string(), action,
-                                           std::error_code(reason, std::generic_category()).message())};
+  throw Error{ErrorKind::data,
+              fmt::format("{}: cannot {}: {}", path.string(), action, std::error_code(reason, std::generic_category()).message())};
 }
 
 /// Closes on every way out; a mapping outlives its descriptor.
@@ -49,8 +49,7 @@ MappedFile::MappedFile(const std::filesystem::path& path, MapAccess access) {
   size_ = size;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);

@@ -27,8 +27,7 @@ constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the reference impleme
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view what) {
   throw Error{ErrorKind::data,
-              fmt::format("{}: {}; the file is damaged or not a safetensors file, fetch or write it again",
-                          path.string(), what)};
+              fmt::format("{}: {}; the file is damaged or not a safetensors file, fetch or write it again", path.string(), what)};
 }
 
 struct Entry {
@@ -126,16 +125,15 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string& /*token*/,
-                   const nlohmann::detail::exception& error) override {
+  bool parse_error(std::size_t position, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
     reason = fmt::format("the header is not JSON at byte {}: {}", kLengthBytes + position, shown(error.what()));
     return false;
   }
 
  private:
   bool refuse(std::string_view what) {
-    reason = fmt::format("header entry \"{}\"{}: {}", shown(name_),
-                         field_.empty() ? "" : fmt::format(", field \"{}\"", shown(field_)), what);
+    reason =
+        fmt::format("header entry \"{}\"{}: {}", shown(name_), field_.empty() ? "" : fmt::format(", field \"{}\"", shown(field_)), what);
     return false;
   }
   bool unexpected(std::string_view what) { return refuse(fmt::format("{} does not belong here", what)); }
@@ -159,8 +157,7 @@ std::string_view find_header(const std::filesystem::path& path, std::span<const 
   if (length > bytes.size() - kLengthBytes) {
     fail(path, fmt::format("header of {} bytes in a file of {}: the file is cut short", length, bytes.size()));
   }
-  const std::string_view header{reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
-                                static_cast<std::size_t>(length)};
+  const std::string_view header{reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, static_cast<std::size_t>(length)};
   if (!header.starts_with('{')) fail(path, "the header does not start with {");
   return header;
 }
@@ -177,25 +174,21 @@ std::optional<std::uint64_t> shape_bytes(const std::vector<std::int64_t>& shape,
 }
 
 /// Checks one tensor against the data, which must be used from `expected_begin` on without gaps, as the format demands.
-void place(const std::filesystem::path& path, Entry& entry, std::uint64_t expected_begin,
-           std::span<const std::byte> data) {
+void place(const std::filesystem::path& path, Entry& entry, std::uint64_t expected_begin, std::span<const std::byte> data) {
   SafeTensor& tensor = entry.tensor;
   const auto refuse = [&](std::string_view what) {
-    fail(path,
-         fmt::format("tensor \"{}\" at data offsets {} to {}: {}", shown(tensor.name), entry.begin, entry.end, what));
+    fail(path, fmt::format("tensor \"{}\" at data offsets {} to {}: {}", shown(tensor.name), entry.begin, entry.end, what));
   };
   if (entry.begin > entry.end) refuse("it ends before it begins");
   if (entry.end > data.size()) refuse(fmt::format("the data end at {}", data.size()));
-  if (entry.begin < expected_begin)
-    refuse(fmt::format("it overlaps the tensor before it, which ends at {}", expected_begin));
+  if (entry.begin < expected_begin) refuse(fmt::format("it overlaps the tensor before it, which ends at {}", expected_begin));
   if (entry.begin > expected_begin) refuse(fmt::format("the bytes from {} on belong to no tensor", expected_begin));
   const std::size_t element_bytes = dtype_bytes(tensor.dtype);
   if (element_bytes == 0) refuse(fmt::format("dtype \"{}\" is unknown", shown(tensor.dtype)));
   const auto bytes = shape_bytes(tensor.shape, element_bytes);
   if (!bytes) refuse("the number of elements overflows");
   if (*bytes != entry.end - entry.begin) {
-    refuse(fmt::format("{} bytes where shape [{}] of {} has {}", entry.end - entry.begin, joined(tensor.shape),
-                       tensor.dtype, *bytes));
+    refuse(fmt::format("{} bytes where shape [{}] of {} has {}", entry.end - entry.begin, joined(tensor.shape), tensor.dtype, *bytes));
   }
   tensor.data = data.subspan(static_cast<std::size_t>(entry.begin), static_cast<std::size_t>(*bytes));
 }
@@ -221,8 +214,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, MapAccess ac
     }
     tensors_.push_back(std::move(entry.tensor));
   }
-  if (used != data.size())
-    fail(path, fmt::format("the data bytes from {} to {} belong to no tensor", used, data.size()));
+  if (used != data.size()) fail(path, fmt::format("the data bytes from {} to {} belong to no tensor", used, data.size()));
   metadata_ = std::move(reader.metadata);
 }
 

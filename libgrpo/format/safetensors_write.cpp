@@ -69,11 +69,11 @@ std::string make_header(const std::filesystem::path& path, const std::vector<Saf
     if (!names.insert(tensor.name).second) contract(path, fmt::format("the tensor name {} is taken", tensor.name));
     const std::size_t bytes = expected_bytes(path, tensor);
     if (bytes != tensor.data.size()) {
-      contract(path, fmt::format("tensor {} has {} bytes where shape [{}] of {} has {}", tensor.name,
-                                 tensor.data.size(), joined(tensor.shape), tensor.dtype, bytes));
+      contract(path, fmt::format("tensor {} has {} bytes where shape [{}] of {} has {}", tensor.name, tensor.data.size(),
+                                 joined(tensor.shape), tensor.dtype, bytes));
     }
-    json += fmt::format(R"({}{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", comma(),
-                        quoted(path, tensor.name), tensor.dtype, joined(tensor.shape), offset, offset + bytes);
+    json += fmt::format(R"({}{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", comma(), quoted(path, tensor.name), tensor.dtype,
+                        joined(tensor.shape), offset, offset + bytes);
     offset += bytes;
   }
   json += "}";
@@ -118,9 +118,8 @@ class OutputFile {
  private:
   [[noreturn]] void fail(std::string_view action, int reason) {
     const std::string why = std::error_code(reason, std::generic_category()).message();
-    const std::string advice =
-        fd_ < 0 ? "check that the folder exists and may be written"
-                : fmt::format("the file is incomplete after {} bytes, free space or choose another place", written_);
+    const std::string advice = fd_ < 0 ? "check that the folder exists and may be written"
+                                       : fmt::format("the file is incomplete after {} bytes, free space or choose another place", written_);
     throw Error{ErrorKind::backend, fmt::format("{}: {}: {}; {}", path_.string(), action, why, advice)};
   }
 

@@ -24,13 +24,16 @@ void must(const arrow::Status& status) {
 
 /// One column: `value` of every completion, in order. Value: of Builder's kind, or an optional of it.
 template <class Builder, class F>
-void add(arrow::FieldVector& fields, arrow::ArrayVector& arrays, const std::string& name, const std::vector<AuditGroup>& groups, F&& value) {
+void add(arrow::FieldVector& fields, arrow::ArrayVector& arrays, const std::string& name, const std::vector<AuditGroup>& groups,
+         F&& value) {
   Builder builder;
   for (const AuditGroup& group : groups)
     for (const AuditCompletion& completion : group.completions) {
       const auto entry = value(group, completion);
-      if constexpr (requires { entry.has_value(); }) must(entry ? builder.Append(*entry) : builder.AppendNull());
-      else must(builder.Append(entry));
+      if constexpr (requires { entry.has_value(); })
+        must(entry ? builder.Append(*entry) : builder.AppendNull());
+      else
+        must(builder.Append(entry));
     }
   std::shared_ptr<arrow::Array> array;
   must(builder.Finish(&array));
@@ -40,7 +43,8 @@ void add(arrow::FieldVector& fields, arrow::ArrayVector& arrays, const std::stri
 
 }  // namespace
 
-bool write_completions_parquet(const std::filesystem::path& path, const std::vector<AuditColumn>& columns, const std::vector<AuditGroup>& groups) {
+bool write_completions_parquet(const std::filesystem::path& path, const std::vector<AuditColumn>& columns,
+                               const std::vector<AuditGroup>& groups) {
   using Group = AuditGroup;
   using Row = AuditCompletion;
   arrow::FieldVector fields;
@@ -51,9 +55,11 @@ bool write_completions_parquet(const std::filesystem::path& path, const std::vec
   for (std::size_t i = 0; i < columns.size(); ++i)
     add<arrow::DoubleBuilder>(fields, arrays, columns[i].name, groups, [i](const Group&, const Row& c) { return c.rewards[i].value; });
   add<arrow::DoubleBuilder>(fields, arrays, "advantage", groups, [](const Group&, const Row& c) { return c.advantage; });
-  add<arrow::StringBuilder>(fields, arrays, "solution", groups, [](const Group& g, const Row&) { return replace_invalid_utf8(g.solution); });
+  add<arrow::StringBuilder>(fields, arrays, "solution", groups,
+                            [](const Group& g, const Row&) { return replace_invalid_utf8(g.solution); });
   add<arrow::DoubleBuilder>(fields, arrays, "reward", groups, [](const Group&, const Row& c) { return c.total; });
-  add<arrow::Int64Builder>(fields, arrays, "tokens", groups, [](const Group&, const Row& c) { return static_cast<std::int64_t>(c.tokens); });
+  add<arrow::Int64Builder>(fields, arrays, "tokens", groups,
+                           [](const Group&, const Row& c) { return static_cast<std::int64_t>(c.tokens); });
   add<arrow::BooleanBuilder>(fields, arrays, "truncated", groups, [](const Group&, const Row& c) { return c.truncated; });
   const auto table = arrow::Table::Make(arrow::schema(fields), arrays);
   auto stream = arrow::io::BufferOutputStream::Create();

@@ -30,16 +30,16 @@ struct AuditReward {
 };
 
 struct AuditCompletion {
-  std::string text;  ///< any bytes
+  std::string text;                  ///< any bytes
   std::vector<AuditReward> rewards;  ///< in the order of the columns
   double total = 0.0;                ///< weighted sum of the values
   std::optional<double> advantage;   ///< or weight
   std::size_t tokens = 0;
   bool truncated = false;
-  std::string mode;  ///< what a right answer is counted as; empty: unknown
+  std::string mode;                                        ///< what a right answer is counted as; empty: unknown
   std::vector<float> log_probs, ref_log_probs, entropies;  ///< one per token, or empty
-  std::vector<std::string> pieces;   ///< text of each token, special ones included; empty: not known
-  std::vector<std::size_t> special;  ///< which pieces are special tokens
+  std::vector<std::string> pieces;                         ///< text of each token, special ones included; empty: not known
+  std::vector<std::size_t> special;                        ///< which pieces are special tokens
 };
 
 struct AuditGroup {

@@ -11,6 +11,7 @@ namespace grpo {
 
 /// A reward without a value is null; text that is no UTF-8 is written with replacement characters. Returns false, having written
 /// nothing, in a build without Apache Arrow. throws: Error{backend} if the file cannot be written
-bool write_completions_parquet(const std::filesystem::path& path, const std::vector<AuditColumn>& columns, const std::vector<AuditGroup>& groups);
+bool write_completions_parquet(const std::filesystem::path& path, const std::vector<AuditColumn>& columns,
+                               const std::vector<AuditGroup>& groups);
 
 }  // namespace grpo

@@ -93,9 +93,7 @@ std::string histogram_of(const std::vector<double>& sorted) {
   return histogram;
 }
 
-double wall_time() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double wall_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 std::string host_name() {
   char name[256] = {};

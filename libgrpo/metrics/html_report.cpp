@@ -26,8 +26,10 @@ std::string embed(const Json& json) {
   std::string safe;
   safe.reserve(text.size() + text.size() / 32);
   for (const char c : text) {
-    if (c == '<') safe += "\\u003c";
-    else safe += c;
+    if (c == '<')
+      safe += "\\u003c";
+    else
+      safe += c;
   }
   return safe;
 }
@@ -106,9 +108,12 @@ Json completion_json(const AuditCompletion& completion) {
 }
 
 Json group_json(const AuditGroup& group, const std::string& why) {
-  Json json = {{"step", group.step},         {"index", group.index},
-               {"why", why},                 {"source", shortened(group.source)},
-               {"prompt", shortened(group.prompt)}, {"question", shortened(group.question)},
+  Json json = {{"step", group.step},
+               {"index", group.index},
+               {"why", why},
+               {"source", shortened(group.source)},
+               {"prompt", shortened(group.prompt)},
+               {"question", shortened(group.question)},
                {"solution", shortened(group.solution)}};
   json["completions"] = Json::array();
   for (const AuditCompletion& completion : group.completions) json["completions"].push_back(completion_json(completion));
@@ -116,12 +121,13 @@ Json group_json(const AuditGroup& group, const std::string& why) {
 }
 
 Json alarm_json(const Alarm& a) {
-  return {{"id", a.id},       {"title", a.title}, {"message", a.message}, {"advice", a.advice}, {"rule", a.rule},
+  return {{"id", a.id},       {"title", a.title}, {"message", a.message}, {"advice", a.advice},    {"rule", a.rule},
           {"first", a.first}, {"last", a.last},   {"count", a.count},     {"examples", a.examples}};
 }
 
 Alarm read_alarm(const Json& j) {
-  return {j.at("id"), j.at("title"), j.at("message"), j.at("advice"), j.at("rule"), j.at("first"), j.at("last"), j.at("count"), j.at("examples")};
+  return {j.at("id"),    j.at("title"), j.at("message"), j.at("advice"),  j.at("rule"),
+          j.at("first"), j.at("last"),  j.at("count"),   j.at("examples")};
 }
 
 bool is_evaluation(const std::map<std::string, double>& metrics) {
@@ -149,9 +155,7 @@ Json curves_json(const std::vector<std::int64_t>& steps, const std::map<std::str
 }
 
 /// `page` with `text` in place of the marker.
-void fill(std::string& page, std::string_view marker, std::string_view text) {
-  page.replace(page.find(marker), marker.size(), text);
-}
+void fill(std::string& page, std::string_view marker, std::string_view text) { page.replace(page.find(marker), marker.size(), text); }
 
 }  // namespace
 
@@ -200,7 +204,8 @@ void HtmlReport::restore(std::int64_t resume_step) {
     for (Alarm& alarm : earlier_alarms_) alarm.last = std::min(alarm.last, resume_step);
     for (const Json& group : data.at("groups")) {
       const auto step = group.at("step").get<std::int64_t>();
-      const bool pinned = std::any_of(earlier_alarms_.begin(), earlier_alarms_.end(), [&](const Alarm& alarm) { return alarm.first == step; });
+      const bool pinned =
+          std::any_of(earlier_alarms_.begin(), earlier_alarms_.end(), [&](const Alarm& alarm) { return alarm.first == step; });
       if (step <= resume_step) kept_.add(step, embed(group), pinned);
     }
   } catch (const Json::exception&) {

@@ -6,11 +6,13 @@
 
 namespace grpo {
 
-std::vector<std::pair<std::size_t, std::string>> KeptGroups::choose(const std::vector<AuditGroup>& groups, const std::vector<Alarm>& fresh) {
+std::vector<std::pair<std::size_t, std::string>> KeptGroups::choose(const std::vector<AuditGroup>& groups,
+                                                                    const std::vector<Alarm>& fresh) {
   std::map<std::size_t, std::string> chosen;
   if (groups.empty()) return {};
   const auto by = [&](auto value) {
-    const auto at = std::max_element(groups.begin(), groups.end(), [&](const AuditGroup& a, const AuditGroup& b) { return value(a) < value(b); });
+    const auto at =
+        std::max_element(groups.begin(), groups.end(), [&](const AuditGroup& a, const AuditGroup& b) { return value(a) < value(b); });
     return static_cast<std::size_t>(at - groups.begin());
   };
   chosen.try_emplace(by([](const AuditGroup& g) { return g.mean_reward(); }), "highest reward");
@@ -19,7 +21,8 @@ std::vector<std::pair<std::size_t, std::string>> KeptGroups::choose(const std::v
   for (const Alarm& alarm : fresh)
     for (const std::string& key : alarm.examples)
       for (std::size_t i = 0; i < groups.size(); ++i)
-        if (key.starts_with(audit_key(groups[i], 0).substr(0, audit_key(groups[i], 0).rfind('/') + 1))) chosen.try_emplace(i, "example of an alarm");
+        if (key.starts_with(audit_key(groups[i], 0).substr(0, audit_key(groups[i], 0).rfind('/') + 1)))
+          chosen.try_emplace(i, "example of an alarm");
   return {chosen.begin(), chosen.end()};
 }
 

@@ -20,7 +20,8 @@ constexpr std::size_t kSparks = 24;
 
 /// Characters on the screen: all that is written here is one column wide.
 std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 std::string repeat(const char* glyph, std::size_t count) {
@@ -116,7 +117,10 @@ void LiveBlock::time_line(Line& line) const {
   line.cell(fmt::format("{:.1f} s", now_.seconds), kBold);
   auto phases = now_.phases;
   std::stable_sort(phases.begin(), phases.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  const auto look = [&](std::size_t i) { return std::pair(colors_ ? "█" : kPhaseShades[std::min(i, kPhaseShades.size() - 1)], kPhaseColors[std::min(i, kPhaseColors.size() - 1)]); };
+  const auto look = [&](std::size_t i) {
+    return std::pair(colors_ ? "█" : kPhaseShades[std::min(i, kPhaseShades.size() - 1)],
+                     kPhaseColors[std::min(i, kPhaseColors.size() - 1)]);
+  };
   const std::size_t width = line.room >= 30 ? std::min<std::size_t>(20, line.room / 4) : 0;
   std::size_t used = 0;
   for (std::size_t i = 0; i < phases.size() && width > 0; ++i) {
@@ -130,7 +134,8 @@ void LiveBlock::time_line(Line& line) const {
     if (seconds < 0.005 * now_.seconds) continue;
     const bool samples = name == "sample", passes = name == "train" || name == "score" || name == "reference";
     const double tokens = samples ? now_.sampled_tokens : passes ? now_.packed_tokens : 0.0;
-    const std::string text = fmt::format(" {} {:.2g} s{}", name, seconds, tokens > 0.0 ? fmt::format(", {:.0f} tok/s", tokens / seconds) : "");
+    const std::string text =
+        fmt::format(" {} {:.2g} s{}", name, seconds, tokens > 0.0 ? fmt::format(", {:.0f} tok/s", tokens / seconds) : "");
     if (columns_of(text) + 3 > line.room) break;
     line.cell(look(i).first, look(i).second);
     line.raw(text, nullptr, false);
@@ -150,8 +155,8 @@ std::vector<std::string> LiveBlock::render() const {
   // The last column stays empty: a terminal that wraps there would add a line.
   const auto room = static_cast<std::size_t>(std::max(columns_() - 1, 8));
   std::vector<std::string> lines;
-  for (const auto part : {&LiveBlock::bar_line, &LiveBlock::reward_line, &LiveBlock::policy_line, &LiveBlock::length_line, &LiveBlock::time_line,
-                          &LiveBlock::memory_line}) {
+  for (const auto part : {&LiveBlock::bar_line, &LiveBlock::reward_line, &LiveBlock::policy_line, &LiveBlock::length_line,
+                          &LiveBlock::time_line, &LiveBlock::memory_line}) {
     Line line{room, colors_};
     (this->*part)(line);
     lines.push_back(std::move(line.text));
@@ -178,7 +183,8 @@ void LiveBlock::step(const ProgressStep& s) {
   if (first_step_ < 0) first_step_ = s.step - 1;
   seconds_ += s.seconds;
   now_ = s;
-  if (const auto reward = s.metrics.find("reward"); reward != s.metrics.end() && std::isfinite(reward->second)) rewards_.push_back(reward->second);
+  if (const auto reward = s.metrics.find("reward"); reward != s.metrics.end() && std::isfinite(reward->second))
+    rewards_.push_back(reward->second);
   if (rewards_.size() > kSparks) rewards_.erase(rewards_.begin());
   draw();
 }

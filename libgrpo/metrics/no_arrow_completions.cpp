@@ -2,6 +2,8 @@
 
 namespace grpo {
 
-bool write_completions_parquet(const std::filesystem::path&, const std::vector<AuditColumn>&, const std::vector<AuditGroup>&) { return false; }
+bool write_completions_parquet(const std::filesystem::path&, const std::vector<AuditColumn>&, const std::vector<AuditGroup>&) {
+  return false;
+}
 
 }  // namespace grpo

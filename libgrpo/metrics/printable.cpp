@@ -20,11 +20,16 @@ std::string printable_line(std::string_view text, std::size_t characters) {
     if (count == characters) return line + "...";
     const Utf8Step step = utf8_step(text, at);
     const auto code = static_cast<unsigned>(step.code_point);
-    if (code == '\n') line += "\\n";
-    else if (code == '\t') line += "\\t";
-    else if (code == '\\') line += "\\\\";
-    else if (is_hidden(step.code_point)) line += code < 0x100 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{:04x}", code);
-    else append_utf8(line, step.code_point);
+    if (code == '\n')
+      line += "\\n";
+    else if (code == '\t')
+      line += "\\t";
+    else if (code == '\\')
+      line += "\\\\";
+    else if (is_hidden(step.code_point))
+      line += code < 0x100 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{:04x}", code);
+    else
+      append_utf8(line, step.code_point);
     at += step.length;
   }
   return line;

@@ -31,7 +31,7 @@ std::string Profile::line(const PhaseSample& phase, double all) const {
   text += phase.tokens > 0.0 ? fmt::format(" {:>10.1f}", phase.tokens / seconds) : fmt::format("{:>11}", "");
   text += phase.flops > 0.0 ? fmt::format(" {:>9.1f}", phase.flops / seconds / 1e9) : fmt::format("{:>10}", "");
   text += phase.flops > 0.0 && peak_flops_ > 0.0 ? fmt::format(" {:>6.1f} %", 100.0 * phase.flops / seconds / peak_flops_)
-                                                : fmt::format("{:>9}", "");
+                                                 : fmt::format("{:>9}", "");
   if (phase.peak_bytes > 0.0) text += fmt::format(" {:>10}", show_bytes(phase.peak_bytes));
   return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
 }

@@ -52,9 +52,8 @@ const std::vector<RunWatch::Rule>& RunWatch::rules() {
        "Lower learning_rate, raise beta, or set kl_target, kl_horizon and kl_ctl_step_size.",
        "kl above 1 nat per token in 3 logged steps in a row, or its mean over 5 above 0.2 and three times that of the 5 before",
        &RunWatch::kl_runaway},
-      {"length_cap", "Most completions end at the cap",
-       "Raise max_completion_length, or let brevity pay with soft_overlong_punishment.", "completions/clipped_ratio at 0.8 or above in a step",
-       &RunWatch::length_cap},
+      {"length_cap", "Most completions end at the cap", "Raise max_completion_length, or let brevity pay with soft_overlong_punishment.",
+       "completions/clipped_ratio at 0.8 or above in a step", &RunWatch::length_cap},
       {"repeated_phrases", "Completions repeat themselves", "Add repetition_penalty to reward_funcs, or lower learning_rate.",
        "a quarter of a step's completions, two at least, consist of repeated phrases: half of their runs of four words were there "
        "before, or one character stands 64 times in a row",
@@ -63,8 +62,7 @@ const std::vector<RunWatch::Rule>& RunWatch::rules() {
        "Read the completions below: what is rewarded that is not right? Weigh correctness higher, or close the gap in the reward.",
        "reward rose by 0.05 or more from one half of the last 20 logged steps to the other, and no correctness reward by 0.01",
        &RunWatch::reward_without_correctness},
-      {"format_only_gain", "Only the form gains",
-       "Give the format reward a smaller weight, or make it part of the reward for the answer.",
+      {"format_only_gain", "Only the form gains", "Give the format reward a smaller weight, or make it part of the reward for the answer.",
        "a format reward rose by 0.05 or more from one half of the last 20 logged steps to the other, and no correctness reward by 0.01",
        &RunWatch::format_only_gain},
       {"held_out_flat", "Reward rises, held-out prompts do not follow",
@@ -121,7 +119,8 @@ RunWatch::Seen RunWatch::kl_runaway(const std::vector<AuditGroup>& /*groups*/) c
 RunWatch::Seen RunWatch::length_cap(const std::vector<AuditGroup>& groups) const {
   const double cut = value_of(recent_.back(), "completions/clipped_ratio");
   if (!(cut >= 0.8)) return {};
-  return {fmt::format("{:.0f} % of the completions of the step were cut off at max_completion_length = {}.", 100.0 * cut, max_completion_length_),
+  return {fmt::format("{:.0f} % of the completions of the step were cut off at max_completion_length = {}.", 100.0 * cut,
+                      max_completion_length_),
           keys_of(groups, [](const AuditCompletion& c) { return c.truncated; })};
 }
 
@@ -227,8 +226,9 @@ std::vector<Alarm> RunWatch::evaluation(std::int64_t step, const Metrics& metric
     told += fmt::format("{}{} on held-out prompts went from {:.3f} to {:.3f}", told.empty() ? "" : " and ", column.name, before, after);
   }
   if (flat && !told.empty())
-    fire(rules().back(), step, fmt::format("The mean reward rose from {:.3f} to {:.3f} between two evaluations, while {}.", reward_before_, now, told),
-         {}, fresh);
+    fire(rules().back(), step,
+         fmt::format("The mean reward rose from {:.3f} to {:.3f} between two evaluations, while {}.", reward_before_, now, told), {},
+         fresh);
   if (reward_steps_ > 0) {
     reward_before_ = now;
     reward_steps_before_ = reward_steps_;

@@ -24,7 +24,7 @@ namespace grpo {
 
 /// What wandb.init() is told.
 struct WandbRun {
-  std::filesystem::path folder;  ///< holds wandb/ and the run's id, so that a resumed run continues it
+  std::filesystem::path folder;                             ///< holds wandb/ and the run's id, so that a resumed run continues it
   std::optional<std::string> project, entity, group, name;  ///< unset: WANDB_*, else wandb's own default
   std::vector<std::string> tags;
   std::string config = "{}";  ///< a JSON object

@@ -41,8 +41,7 @@ std::vector<std::vector<double>> by_group(const std::vector<double>& values, con
 }
 
 /// Sets the group statistics and gives each group's size.
-std::vector<double> describe_groups(Advantages& result, const std::vector<double>& rewards,
-                                    const std::vector<std::int64_t>& group_of) {
+std::vector<double> describe_groups(Advantages& result, const std::vector<double>& rewards, const std::vector<std::int64_t>& group_of) {
   std::vector<double> sizes;
   for (const auto& group : by_group(rewards, group_of)) {
     const Moments m = moments(group);
@@ -92,8 +91,7 @@ Advantages estimate_advantages(const std::vector<double>& rewards, const std::ve
   Advantages result;
   const auto sizes = describe_groups(result, rewards, group_of);
   std::vector<double> centred;
-  for (std::size_t i = 0; i < rewards.size(); ++i)
-    centred.push_back(rewards[i] - result.group_mean[static_cast<std::size_t>(group_of[i])]);
+  for (std::size_t i = 0; i < rewards.size(); ++i) centred.push_back(rewards[i] - result.group_mean[static_cast<std::size_t>(group_of[i])]);
   const auto scaled = [&](std::size_t i) {
     const auto group = static_cast<std::size_t>(group_of[i]);
     if (options.advantage_estimator == AdvantageEstimator::rloo)

@@ -23,8 +23,7 @@ at::Tensor importance_ratio(const at::Tensor& log_probs, const at::Tensor& old_l
 }
 
 at::Tensor sampler_correction(const at::Tensor& old_log_probs, const at::Tensor& sampler_log_probs, const at::Tensor& completion,
-                              std::int64_t completions, SamplerCorrection mode, std::optional<double> low,
-                              std::optional<double> high) {
+                              std::int64_t completions, SamplerCorrection mode, std::optional<double> low, std::optional<double> high) {
   const at::NoGradGuard no_grad;
   auto log_ratio = without_nan(old_log_probs - sampler_log_probs);
   if (mode == SamplerCorrection::sequence_truncate || mode == SamplerCorrection::sequence_mask)

@@ -27,8 +27,7 @@ at::Tensor importance_ratio(const at::Tensor& log_probs, const at::Tensor& old_l
 /// grad: none. Source: Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy training" (token_truncate);
 /// the sequence ratio is a product, so it drifts with the length: a bound for a token is tight for a long completion.
 at::Tensor sampler_correction(const at::Tensor& old_log_probs, const at::Tensor& sampler_log_probs, const at::Tensor& completion,
-                              std::int64_t completions, SamplerCorrection mode, std::optional<double> low,
-                              std::optional<double> high);
+                              std::int64_t completions, SamplerCorrection mode, std::optional<double> low, std::optional<double> high);
 
 /// 1 where a completion is kept, 0 where it was bad (advantage < 0) and the policy has moved away from the sampler by more than
 /// `threshold` nats a token: such completions only push a policy further off. grad: none

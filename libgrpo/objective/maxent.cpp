@@ -87,7 +87,8 @@ Targets Maxent::targets(const CreditInput& in) const {
     result.groups.push_back({members, w});
   }
   const auto active = static_cast<double>(result.groups.size());
-  result.metrics = {{"tau", tau()}, {"beta", beta()}, {"maxent/active_group_frac", active / std::max(static_cast<double>(groups.size()), 1.0)}};
+  result.metrics = {
+      {"tau", tau()}, {"beta", beta()}, {"maxent/active_group_frac", active / std::max(static_cast<double>(groups.size()), 1.0)}};
   if (tau_.target()) result.metrics["tau_target_entropy"] = *tau_.target();
   if (entropies.empty()) return result;
   result.metrics["weight_entropy"] = mean(entropies);

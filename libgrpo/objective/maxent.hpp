@@ -27,7 +27,7 @@ struct Targets {
     std::vector<double> weights;       ///< w, sums to 1
   };
   std::vector<Group> groups;
-  std::vector<double> weights;  ///< [N], 0 for completions that take no part
+  std::vector<double> weights;     ///< [N], 0 for completions that take no part
   std::size_t groups_in_step = 0;  ///< those that take no part included
   std::map<std::string, double> metrics;
 };

@@ -17,8 +17,7 @@ void add_clipped(Credit& credit, const CreditInput& in, const Targets& targets, 
   std::vector<double> advantages(targets.weights.size(), 0.0);
   for (const auto& [members, w] : targets.groups) {
     const double baseline = maxent.maxent_clip_adv_baseline.value_or(1.0 / static_cast<double>(members.size()));
-    for (std::size_t i = 0; i < members.size(); ++i)
-      advantages[members[i]] = maxent.maxent_clip_objective_coef * (w[i] - baseline);
+    for (std::size_t i = 0; i < members.size(); ++i) advantages[members[i]] = maxent.maxent_clip_objective_coef * (w[i] - baseline);
   }
   const Counted count{credit.active, credit.active};  // groups that take no part are not in the mean either
   credit.advantages = at_tokens(advantages, in.batch);

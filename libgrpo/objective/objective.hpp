@@ -22,18 +22,18 @@ struct ObjectiveContext {
   std::int64_t num_generations = 8;
   std::int64_t max_completion_length = 512;  ///< tokens
   std::int64_t vocab_size = 2;
-  std::int64_t warmup_steps = 0;             ///< of the learning rate
+  std::int64_t warmup_steps = 0;  ///< of the learning rate
 };
 
 /// One optimizer step's view of a generation batch. Tensors [T] f32, T over the whole batch; undefined where there is none.
 struct CreditInput {
   const RewardTable& rewards;
   const Batch& batch;
-  at::Tensor ref_log_probs = {};  ///< of the reference
-  at::Tensor old_log_probs = {};  ///< of the policy that sampled
-  at::Tensor log_probs = {};      ///< of the policy before this step's update; there if needs_current_scores()
-  at::Tensor entropies = {};      ///< likewise
-  std::vector<bool> in_step = {}; ///< [N], completions that this optimizer step trains on; empty: all
+  at::Tensor ref_log_probs = {};   ///< of the reference
+  at::Tensor old_log_probs = {};   ///< of the policy that sampled
+  at::Tensor log_probs = {};       ///< of the policy before this step's update; there if needs_current_scores()
+  at::Tensor entropies = {};       ///< likewise
+  std::vector<bool> in_step = {};  ///< [N], completions that this optimizer step trains on; empty: all
 
   [[nodiscard]] bool trains(std::size_t completion) const { return in_step.empty() || in_step[completion]; }
 };
@@ -55,10 +55,10 @@ struct Credit {
 
 /// The scored tokens of one part, everything aligned. shape: all [T of the part] f32; undefined as in Credit
 struct LossInput {
-  TokenScores scores;              ///< with gradients
-  at::Tensor completion;           ///< i64, see completion_sums.hpp; completions are whole
+  TokenScores scores;     ///< with gradients
+  at::Tensor completion;  ///< i64, see completion_sums.hpp; completions are whole
   std::int64_t completions = 0;
-  at::Tensor old_log_probs = {};   ///< undefined: the policy that sampled is the one being updated, all ratios are 1
+  at::Tensor old_log_probs = {};  ///< undefined: the policy that sampled is the one being updated, all ratios are 1
   at::Tensor ref_log_probs = {};
   at::Tensor sampler_log_probs = {};  ///< undefined: the sampler's numbers are the old ones, there is nothing to correct
   at::Tensor advantages = {}, token_weights = {}, policy_mask = {}, entropy_weights = {}, linear = {};

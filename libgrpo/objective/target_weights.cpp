@@ -60,14 +60,12 @@ std::vector<double> reward_distribution(const std::vector<double>& rewards, doub
   return q;
 }
 
-std::vector<double> target_weights(const std::vector<double>& q, const std::vector<double>& ref_log_probs,
-                                   const TargetTemperature& t) {
+std::vector<double> target_weights(const std::vector<double>& q, const std::vector<double>& ref_log_probs, const TargetTemperature& t) {
   GRPO_CHECK(t.tau >= 0.0 && t.beta >= 0.0 && std::isfinite(t.beta), "tau and beta are not negative");
   GRPO_CHECK(t.beta == 0.0 || ref_log_probs.size() == q.size(), "beta > 0 needs the reference's log-probs");
   if (q.empty()) return {};
   std::vector<double> scores;
-  for (std::size_t i = 0; i < q.size(); ++i)
-    scores.push_back(std::log(q[i]) + (t.beta > 0.0 ? t.beta * ref_log_probs[i] : 0.0));
+  for (std::size_t i = 0; i < q.size(); ++i) scores.push_back(std::log(q[i]) + (t.beta > 0.0 ? t.beta * ref_log_probs[i] : 0.0));
   return tempered_softmax(scores, t.tau_only_denominator ? t.tau : t.tau + t.beta);
 }
 

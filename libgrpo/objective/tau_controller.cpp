@@ -26,8 +26,7 @@ TauController::TauController(const MaxentOptions& options, std::int64_t num_gene
 std::optional<double> TauController::target() const {
   if (!first_target_ || options_.maxent_tau_lr <= 0.0) return std::nullopt;
   if (!options_.maxent_target_weight_entropy_final) return first_target_;
-  return linear(*first_target_, *options_.maxent_target_weight_entropy_final, state_.step,
-                options_.maxent_target_weight_entropy_horizon);
+  return linear(*first_target_, *options_.maxent_target_weight_entropy_final, state_.step, options_.maxent_target_weight_entropy_horizon);
 }
 
 void TauController::observe(double weight_entropy) {

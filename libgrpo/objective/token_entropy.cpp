@@ -34,8 +34,7 @@ Credit TokenEntropy::credit(const CreditInput& in) const {
   const auto mean = token_weights(by_completion ? LossType::grpo : LossType::bnpo, in, all, context_.max_completion_length);
   const auto bonus = mean * (alpha / std::log(static_cast<double>(context_.vocab_size)));
   credit.entropy_weights = credit.entropy_weights.defined() ? credit.entropy_weights + bonus : bonus;
-  for (std::size_t i = 0; i < credit.active.size(); ++i)
-    credit.active[i] = credit.active[i] || (in.trains(i) && all.tokens[i]);
+  for (std::size_t i = 0; i < credit.active.size(); ++i) credit.active[i] = credit.active[i] || (in.trains(i) && all.tokens[i]);
   return credit;
 }
 

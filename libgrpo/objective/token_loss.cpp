@@ -74,8 +74,7 @@ at::Tensor TokenLoss::sapo(const ObjectiveOptions& o, const LossInput& in, const
 
 at::Tensor TokenLoss::vespo(const ObjectiveOptions& o, const LossInput& in, const Ratios& r, Meters& meters) {
   const VespoShape shape{o.vespo_k_pos, o.vespo_lambda_pos, o.vespo_k_neg, o.vespo_lambda_neg};
-  const auto phi =
-      vespo_weight(in.scores.log_probs - r.old, r.correction, in.advantages, in.completion, in.completions, shape);
+  const auto phi = vespo_weight(in.scores.log_probs - r.old, r.correction, in.advantages, in.completion, in.completions, shape);
   const auto lengths = completion_sums(at::ones_like(phi), in.completion, in.completions);
   meter(meters, "vespo/phi_seq_mean", completion_sums(phi, in.completion, in.completions) / lengths);
   return vespo_term(phi, in.scores.log_probs, in.advantages);
@@ -87,9 +86,8 @@ TokenLoss::Ratios TokenLoss::ratios(const LossInput& in) const {
   r.old = in.old_log_probs.defined() ? in.old_log_probs : log_probs.detach();
   r.ratio = importance_ratio(log_probs, r.old, in.completion, in.completions, options_.importance_sampling_level);
   if (in.sampler_log_probs.defined())
-    r.correction = sampler_correction(r.old, in.sampler_log_probs, in.completion, in.completions,
-                                      options_.vllm_importance_sampling_mode, options_.vllm_importance_sampling_clip_min,
-                                      options_.vllm_importance_sampling_clip_max);
+    r.correction = sampler_correction(r.old, in.sampler_log_probs, in.completion, in.completions, options_.vllm_importance_sampling_mode,
+                                      options_.vllm_importance_sampling_clip_min, options_.vllm_importance_sampling_clip_max);
   return r;
 }
 

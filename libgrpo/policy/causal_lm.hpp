@@ -94,7 +94,7 @@ class CausalLm final : public Policy {
   ModelConfig config_;
   Weights weights_;
   std::shared_ptr<WeightSource> source_;  // null: weights_ themselves
-  Rope rope_, local_rope_;  // local: of sliding layers, where they have their own
+  Rope rope_, local_rope_;                // local: of sliding layers, where they have their own
   std::optional<Lora> lora_;
   std::vector<std::string> frozen_;  // names as in parameters()
   bool checkpointing_ = false;

@@ -67,8 +67,9 @@ void CausalLm::freeze(const std::vector<std::string>& patterns) {
     if (std::none_of(of_parameter.begin(), of_parameter.end(), is_frozen)) continue;
     for (const std::size_t i : of_parameter)
       if (!frozen[i])
-        throw Error(ErrorKind::recipe, "freeze: " + slices[i].name + " is stored in one matrix with weights that are to be frozen; freeze "
-                                       "q_proj, k_proj and v_proj together, and gate_proj with up_proj");
+        throw Error(ErrorKind::recipe, "freeze: " + slices[i].name +
+                                           " is stored in one matrix with weights that are to be frozen; freeze "
+                                           "q_proj, k_proj and v_proj together, and gate_proj with up_proj");
     frozen_.push_back(p.name);
   }
   if (parameters().empty()) throw Error(ErrorKind::recipe, "freeze: nothing would be left to train");

@@ -100,9 +100,7 @@ ConfigFields ConfigFields::object(const std::string& key) const {
   return {std::make_shared<Object>(Object{value == nullptr ? Json::object() : *value}), file_, prefix_ + key + "."};
 }
 
-void ConfigFields::refuse(const std::string& why) const {
-  throw Error(ErrorKind::data, fmt::format("{}: {}", file_.string(), why));
-}
+void ConfigFields::refuse(const std::string& why) const { throw Error(ErrorKind::data, fmt::format("{}: {}", file_.string(), why)); }
 
 void ConfigFields::refuse_value(const std::string& key, const std::string& why) const {
   refuse(fmt::format("{}{} = {} is not supported; {}", prefix_, key, shown(key), why));

@@ -23,7 +23,8 @@ constexpr std::array kEndKeys{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot
 
 [[noreturn]] void refuse_export(const ModelConfig& c, const std::string& why) {
   throw Error(ErrorKind::data, fmt::format("export of family {} to GGUF is not supported: {}; write a Hugging Face folder (--output "
-                                           "FOLDER) and convert it with llama.cpp's tools", c.model_type, why));
+                                           "FOLDER) and convert it with llama.cpp's tools",
+                                           c.model_type, why));
 }
 
 }  // namespace
@@ -41,8 +42,8 @@ ModelConfig read_gguf_config(const GgufFile& file) {
   c.model_type = family;
   c.qkv_bias = family == "qwen2";
   c.qk_norm = family == "qwen3" ? QkNorm::head : QkNorm::none;
-  c.vocab_size = file.has(at("vocab_size")) ? file.integer(at("vocab_size"))
-                                            : static_cast<std::int64_t>(file.texts("tokenizer.ggml.tokens").size());
+  c.vocab_size =
+      file.has(at("vocab_size")) ? file.integer(at("vocab_size")) : static_cast<std::int64_t>(file.texts("tokenizer.ggml.tokens").size());
   c.hidden_size = file.integer(at("embedding_length"));
   c.intermediate_size = file.integer(at("feed_forward_length"));
   c.num_layers = file.integer(at("block_count"));
@@ -56,8 +57,7 @@ ModelConfig read_gguf_config(const GgufFile& file) {
   c.rms_norm_eps = shortest_decimal(file.number(at("attention.layer_norm_rms_epsilon")));
   c.tie_word_embeddings = file.find("output.weight") == nullptr;
   read_gguf_rope(file, family + ".rope.", c);
-  if (file.has("tokenizer.ggml.bos_token_id"))
-    c.bos_token_id = static_cast<std::int32_t>(file.integer("tokenizer.ggml.bos_token_id"));
+  if (file.has("tokenizer.ggml.bos_token_id")) c.bos_token_id = static_cast<std::int32_t>(file.integer("tokenizer.ggml.bos_token_id"));
   for (const char* key : kEndKeys) {
     if (!file.has(key)) continue;
     const auto id = static_cast<std::int32_t>(file.integer(key));
@@ -72,7 +72,8 @@ std::string gguf_architecture(const ModelConfig& c) {
     refuse_export(c, fmt::format("{} are", fmt::join(kArchitectures, ", ")));
   if (std::any_of(c.layers.begin(), c.layers.end(), [](const LayerKind& layer) { return layer.sliding || !layer.rotates; }))
     refuse_export(c, "llama.cpp gives its layers no sliding window");
-  if (c.o_bias || c.mlp_bias || c.qkv_bias != (architecture == "qwen2")) refuse_export(c, "it has biases that others of its family have not");
+  if (c.o_bias || c.mlp_bias || c.qkv_bias != (architecture == "qwen2"))
+    refuse_export(c, "it has biases that others of its family have not");
   const std::string& rope = c.rope_scaling.type;
   if (rope == "dynamic" || rope == "longrope") refuse_export(c, fmt::format("its rotary embedding is '{}'", rope));
   if (rope == "yarn" && !c.rope_scaling.truncate) refuse_export(c, "its yarn does not truncate");

@@ -56,8 +56,7 @@ void refuse_special(const ConfigFields& f, const Family& family) {
     if (reads(family, special.key) || !f.has(special.key)) continue;
     const auto is_value = [&](const std::string& neutral) { return f.equals(special.key, neutral); };
     if (std::any_of(special.neutral.begin(), special.neutral.end(), is_value)) continue;
-    f.refuse_value(special.key,
-                   special.why != nullptr ? special.why : fmt::format("{} models have no such part", family.type));
+    f.refuse_value(special.key, special.why != nullptr ? special.why : fmt::format("{} models have no such part", family.type));
   }
 }
 
@@ -75,8 +74,7 @@ void read_multipliers(const ConfigFields& f, const Family& family, ModelConfig& 
     c.residual_multiplier = f.number("residual_multiplier", 1.0);
     c.attention_multiplier = f.number("attention_multiplier", 1.0);
     c.logits_divisor = f.number("logits_scaling", 1.0);
-    if (!(c.attention_multiplier > 0.0) || !(c.logits_divisor > 0.0))
-      f.refuse("attention_multiplier and logits_scaling must be above 0");
+    if (!(c.attention_multiplier > 0.0) || !(c.logits_divisor > 0.0)) f.refuse("attention_multiplier and logits_scaling must be above 0");
   }
   if (family.gemma) {
     c.norm_offset = 1.0;
@@ -107,11 +105,9 @@ void read_positions(const ConfigFields& f, ModelConfig& c) {
 void read_sliding(const ConfigFields& f, const Family& family, ModelConfig& c) {
   const bool by_switch = family.sliding == Sliding::upper || family.sliding == Sliding::nope_layers;
   const bool on = family.sliding != Sliding::none && (!by_switch || f.boolean("use_sliding_window", false));
-  if (family.sliding == Sliding::none && f.has("sliding_window"))
-    f.refuse_value("sliding_window", fmt::format("{} has none", family.type));
+  if (family.sliding == Sliding::none && f.has("sliding_window")) f.refuse_value("sliding_window", fmt::format("{} has none", family.type));
   if (on && !f.is_null("sliding_window")) c.sliding_window = f.integer("sliding_window", family.window);
-  if (c.sliding_window < 0 || (f.has("sliding_window") && on && c.sliding_window == 0))
-    f.refuse_type("sliding_window", "at least 1");
+  if (c.sliding_window < 0 || (f.has("sliding_window") && on && c.sliding_window == 0)) f.refuse_type("sliding_window", "at least 1");
   if (family.sliding == Sliding::pattern && c.sliding_window == 0) f.refuse("'sliding_window' is missing");
 
   const int64_t upper = f.integer("max_window_layers", 28);

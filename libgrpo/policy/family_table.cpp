@@ -10,12 +10,7 @@ const std::vector<Family>& families() {
        .reads = {"attention_bias", "mlp_bias", "no_rope_layers", "no_rope_layer_interval"},
        .sliding = Sliding::nope_layers,
        .tied = true},
-      {.type = "qwen2",
-       .architecture = "Qwen2ForCausalLM",
-       .reads = {},
-       .qkv_bias = true,
-       .sliding = Sliding::upper,
-       .window = 4096},
+      {.type = "qwen2", .architecture = "Qwen2ForCausalLM", .reads = {}, .qkv_bias = true, .sliding = Sliding::upper, .window = 4096},
       {.type = "qwen3",
        .architecture = "Qwen3ForCausalLM",
        .reads = {"attention_bias"},
@@ -55,8 +50,7 @@ const std::vector<Family>& families() {
        .eps = 1e-5},
       {.type = "granite",
        .architecture = "GraniteForCausalLM",
-       .reads = {"attention_bias", "mlp_bias", "embedding_multiplier", "residual_multiplier",
-                 "attention_multiplier", "logits_scaling"}},
+       .reads = {"attention_bias", "mlp_bias", "embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"}},
   };
   return table;
 }

@@ -43,7 +43,8 @@ at::Tensor random_a(int64_t rank, int64_t in, const std::string& module, std::ui
   auto* to = a.mutable_data_ptr<float>();
   RandomStream stream(seed, "lora " + module);
   const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-  for (int64_t i = 0; i < a.numel(); ++i) to[i] = static_cast<float>(bound * (std::ldexp(static_cast<double>(stream.next_u32()), -31) - 1.0));
+  for (int64_t i = 0; i < a.numel(); ++i)
+    to[i] = static_cast<float>(bound * (std::ldexp(static_cast<double>(stream.next_u32()), -31) - 1.0));
   return a;
 }
 
@@ -59,14 +60,11 @@ void check_named(const char* option, const Names& wanted, const Names& found, co
 
 }  // namespace
 
-double LoraOptions::scale() const {
-  return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
-}
+double LoraOptions::scale() const { return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank)); }
 
 Lora::Lora(LoraOptions options, const ModelConfig& config, const Weights& weights) : Lora(std::move(options), weights) {
   const bool all = options_.target_modules == Names{"all-linear"};
-  if (options_.target_modules.empty())
-    options_.target_modules = config.fused_tensors ? Names{"qkv_proj"} : Names{"q_proj", "v_proj"};
+  if (options_.target_modules.empty()) options_.target_modules = config.fused_tensors ? Names{"qkv_proj"} : Names{"q_proj", "v_proj"};
   Names adapted, whole;
   std::set<std::string> matrices, others;
   for (const NamedSlice& slice : slices(weights, config)) {
@@ -115,14 +113,13 @@ void Lora::train_whole(const Weights& weights, const NamedSlice& slice, at::Tens
     return true;
   };
   bool done = slice.name == "lm_head.weight" && replace(weights.head, weights_.head);
-  if (!done && slice.layer < 0)
-    done = replace(weights.embed, weights_.embed) || replace(weights.norm, weights_.norm);
+  if (!done && slice.layer < 0) done = replace(weights.embed, weights_.embed) || replace(weights.norm, weights_.norm);
   for (std::size_t i = 0; !done && i < weights.layers.size(); ++i) {
     const LayerWeights& from = weights.layers[i];
     LayerWeights& to = weights_.layers[i];
-    for (const auto member : {&LayerWeights::input_norm, &LayerWeights::q_norm, &LayerWeights::k_norm, &LayerWeights::o, &LayerWeights::o_bias,
-                              &LayerWeights::attention_output_norm, &LayerWeights::post_attention_norm, &LayerWeights::down,
-                              &LayerWeights::down_bias, &LayerWeights::mlp_output_norm})
+    for (const auto member : {&LayerWeights::input_norm, &LayerWeights::q_norm, &LayerWeights::k_norm, &LayerWeights::o,
+                              &LayerWeights::o_bias, &LayerWeights::attention_output_norm, &LayerWeights::post_attention_norm,
+                              &LayerWeights::down, &LayerWeights::down_bias, &LayerWeights::mlp_output_norm})
       if (!done) done = replace(from.*member, to.*member);
   }
   if (!done)

@@ -23,9 +23,9 @@ namespace grpo {
 struct LoraOptions {
   std::int64_t rank = 16;
   double alpha = 32.0;
-  double dropout = 0.05;                            ///< of an adapter's inputs, in noisy passes
-  std::vector<std::string> target_modules = {};     ///< last parts of module names, or "all-linear"; empty: q_proj and v_proj
-  std::vector<std::string> modules_to_save = {};    ///< trained whole: a copy beside the model's own
+  double dropout = 0.05;                          ///< of an adapter's inputs, in noisy passes
+  std::vector<std::string> target_modules = {};   ///< last parts of module names, or "all-linear"; empty: q_proj and v_proj
+  std::vector<std::string> modules_to_save = {};  ///< trained whole: a copy beside the model's own
   bool rslora = false;
   std::uint64_t seed = 42;
   std::string base_model = {};  ///< what adapter_config.json calls the model

@@ -23,11 +23,18 @@ constexpr std::string_view kPrefix = "base_model.model.", kA = ".lora_A.weight",
 constexpr std::int64_t kMostRank = 1 << 20;
 
 /// Fields of adapter_config.json that change the result, and the values under which they do not.
-const std::map<std::string, std::vector<std::string>> kNeutral = {
-    {"bias", {"\"none\""}},       {"fan_in_fan_out", {"false"}},  {"use_dora", {"false"}},
-    {"lora_bias", {"false"}},     {"rank_pattern", {"{}"}},       {"alpha_pattern", {"{}"}},
-    {"megatron_config", {}},      {"exclude_modules", {"[]"}},    {"target_parameters", {"[]"}},
-    {"trainable_token_indices", {"[]"}}, {"alora_invocation_tokens", {"[]"}}, {"use_qalora", {"false"}}};
+const std::map<std::string, std::vector<std::string>> kNeutral = {{"bias", {"\"none\""}},
+                                                                  {"fan_in_fan_out", {"false"}},
+                                                                  {"use_dora", {"false"}},
+                                                                  {"lora_bias", {"false"}},
+                                                                  {"rank_pattern", {"{}"}},
+                                                                  {"alpha_pattern", {"{}"}},
+                                                                  {"megatron_config", {}},
+                                                                  {"exclude_modules", {"[]"}},
+                                                                  {"target_parameters", {"[]"}},
+                                                                  {"trainable_token_indices", {"[]"}},
+                                                                  {"alora_invocation_tokens", {"[]"}},
+                                                                  {"use_qalora", {"false"}}};
 
 /// A list of names, or one name ("all-linear", or a pattern that tensor names make good).
 std::vector<std::string> names(const ConfigFields& fields, const std::string& key) {
@@ -47,7 +54,8 @@ LoraOptions read_adapter_config(const fs::path& folder) {
   const ConfigFields fields(read_file(folder / kAdapterConfigFile, 1 << 20), folder / kAdapterConfigFile);
   if (!fields.equals("peft_type", "\"LORA\"")) fields.refuse_value("peft_type", "only LORA is");
   for (const auto& [key, neutral] : kNeutral)
-    if (fields.has(key) && std::none_of(neutral.begin(), neutral.end(), [&](const std::string& value) { return fields.equals(key, value); }))
+    if (fields.has(key) &&
+        std::none_of(neutral.begin(), neutral.end(), [&](const std::string& value) { return fields.equals(key, value); }))
       fields.refuse_value(key, "adapters are plain low-rank products of one rank");
   LoraOptions options;
   options.rank = fields.integer("r");

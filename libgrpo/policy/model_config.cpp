@@ -37,8 +37,7 @@ Json read_json(const fs::path& file) {
 }
 
 std::int32_t token_id(const Json& id, const fs::path& file, const char* key) {
-  if (!id.is_number_integer() || id < 0 || id > (1 << 24))
-    refuse(file, fmt::format("{} holds {}, expected a token id", key, id.dump()));
+  if (!id.is_number_integer() || id < 0 || id > (1 << 24)) refuse(file, fmt::format("{} holds {}, expected a token id", key, id.dump()));
   return id.get<std::int32_t>();
 }
 
@@ -87,8 +86,7 @@ void check_sizes(const ModelConfig& c, const fs::path& path) {
   if (!(c.rms_norm_eps > 0.0) || !(c.rope_theta > 0.0)) refuse(path, "rms_norm_eps and rope_theta must be above 0");
   if (c.eos_token_ids.empty()) refuse(path, "no end token (eos_token_id): completions could never end");
   for (const std::int32_t id : c.eos_token_ids)
-    if (id < 0 || id >= c.vocab_size)
-      refuse(path, fmt::format("eos_token_id {} is outside the vocabulary of {}", id, c.vocab_size));
+    if (id < 0 || id >= c.vocab_size) refuse(path, fmt::format("eos_token_id {} is outside the vocabulary of {}", id, c.vocab_size));
 }
 
 constexpr std::array kTypeNames{"float32", "bfloat16", "float16"};  // as WeightType
@@ -104,8 +102,9 @@ Json plain_rope_scaling(const RopeScaling& s) {
     json["beta_slow"] = s.beta_slow;
     json["attention_factor"] = s.attention_factor;
   } else if (s.type != "linear") {
-    throw Error(ErrorKind::data, "rope_freqs.weight of the .gguf file follows no rule that config.json has a name for; the model can be "
-                                 "saved as a .gguf file only");
+    throw Error(ErrorKind::data,
+                "rope_freqs.weight of the .gguf file follows no rule that config.json has a name for; the model can be "
+                "saved as a .gguf file only");
   }
   if (s.type != "linear") json["original_max_position_embeddings"] = s.original_context;
   return json;

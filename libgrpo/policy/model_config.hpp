@@ -15,12 +15,12 @@ namespace grpo {
 struct RopeScaling {
   std::string type = "default";  ///< default, linear, dynamic, yarn, llama3, longrope, factors
   double factor = 1.0;
-  std::int64_t original_context = 0;  ///< original_max_position_embeddings
-  double low_freq_factor = 1.0, high_freq_factor = 4.0;          ///< llama3
-  double beta_fast = 32.0, beta_slow = 1.0;                      ///< yarn
-  bool truncate = true;                                          ///< yarn
-  double attention_factor = 1.0;                                 ///< yarn, longrope: multiplies cos and sin
-  std::vector<double> short_factor;                              ///< longrope, factors: one per frequency
+  std::int64_t original_context = 0;                     ///< original_max_position_embeddings
+  double low_freq_factor = 1.0, high_freq_factor = 4.0;  ///< llama3
+  double beta_fast = 32.0, beta_slow = 1.0;              ///< yarn
+  bool truncate = true;                                  ///< yarn
+  double attention_factor = 1.0;                         ///< yarn, longrope: multiplies cos and sin
+  std::vector<double> short_factor;                      ///< longrope, factors: one per frequency
 };
 
 /// What may change from layer to layer.
@@ -71,17 +71,15 @@ struct ModelConfig {
 
   WeightType dtype = WeightType::float32;         ///< the caller's choice, whatever the files hold
   WeightType stored_dtype = WeightType::float32;  ///< what config.json says of the files
-  bool fused_tensors = false;                ///< files hold qkv_proj and gate_up_proj
-  std::int32_t bos_token_id = -1;            ///< -1: none
-  std::vector<std::int32_t> eos_token_ids;   ///< every id that ends a completion, from config and generation config
-  std::string source_json;                   ///< config.json as it was read, so that saving loses no field; may be empty
-  std::string generation_json;               ///< generation_config.json likewise
+  bool fused_tensors = false;                     ///< files hold qkv_proj and gate_up_proj
+  std::int32_t bos_token_id = -1;                 ///< -1: none
+  std::vector<std::int32_t> eos_token_ids;        ///< every id that ends a completion, from config and generation config
+  std::string source_json;                        ///< config.json as it was read, so that saving loses no field; may be empty
+  std::string generation_json;                    ///< generation_config.json likewise
 
   /// Floats in all weights; a tied head counts once.
   [[nodiscard]] std::int64_t num_parameters() const;
-  [[nodiscard]] LayerKind layer(std::int64_t index) const {
-    return layers.empty() ? LayerKind{} : layers[static_cast<std::size_t>(index)];
-  }
+  [[nodiscard]] LayerKind layer(std::int64_t index) const { return layers.empty() ? LayerKind{} : layers[static_cast<std::size_t>(index)]; }
 };
 
 /// From a folder's config.json (and generation_config.json), or from a .gguf file's metadata.

@@ -47,7 +47,8 @@ std::int64_t rope_limit(const ModelConfig& c) {
 void check_position(const ModelConfig& c, std::int64_t position) {
   if (const std::int64_t limit = rope_limit(c); limit > 0 && position >= limit)
     throw Error(ErrorKind::data, "position " + std::to_string(position) + " is beyond the " + std::to_string(limit) +
-                                     " tokens that rope_type \"" + c.rope_scaling.type + "\" is supported for; make prompts or completions shorter");
+                                     " tokens that rope_type \"" + c.rope_scaling.type +
+                                     "\" is supported for; make prompts or completions shorter");
 }
 
 Rope make_rope(const ModelConfig& c, bool local) {

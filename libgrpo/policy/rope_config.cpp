@@ -9,10 +9,21 @@
 namespace grpo {
 namespace {
 
-constexpr std::array kRopeKeys{"rope_type",       "type",             "rope_theta",      "factor",
-                               "original_max_position_embeddings",    "low_freq_factor", "high_freq_factor",
-                               "attention_factor", "beta_fast",       "beta_slow",       "mscale",
-                               "mscale_all_dim",  "truncate",         "short_factor",    "long_factor",
+constexpr std::array kRopeKeys{"rope_type",
+                               "type",
+                               "rope_theta",
+                               "factor",
+                               "original_max_position_embeddings",
+                               "low_freq_factor",
+                               "high_freq_factor",
+                               "attention_factor",
+                               "beta_fast",
+                               "beta_slow",
+                               "mscale",
+                               "mscale_all_dim",
+                               "truncate",
+                               "short_factor",
+                               "long_factor",
                                "partial_rotary_factor"};
 
 /// 0.1 m ln(scale) + 1 (YaRN, equation 22)
@@ -24,8 +35,8 @@ void read_yarn(const ConfigFields& rope, RopeScaling& s) {
   s.truncate = rope.boolean("truncate", true);
   const double over = rope.number("mscale", 0.0), under = rope.number("mscale_all_dim", 0.0);
   const bool both = over != 0.0 && under != 0.0;
-  s.attention_factor = rope.number(
-      "attention_factor", both ? magnitude(s.factor, over) / magnitude(s.factor, under) : magnitude(s.factor, 1.0));
+  s.attention_factor =
+      rope.number("attention_factor", both ? magnitude(s.factor, over) / magnitude(s.factor, under) : magnitude(s.factor, 1.0));
   if (!(s.beta_fast > 0.0) || !(s.beta_slow > 0.0)) rope.refuse("rope_scaling: beta_fast and beta_slow must be above 0");
 }
 
@@ -99,8 +110,7 @@ void read_rope(const ConfigFields& fields, ModelConfig& c) {
   if (part < 1.0 && !phi3) fields.refuse(fmt::format("partial_rotary_factor = {} is not supported for {}", part, c.model_type));
   if (part < 1.0) c.rotary_dim = static_cast<std::int64_t>(static_cast<double>(c.head_dim) * part);
   if (c.rotary_dim % 2 != 0 || (part < 1.0 && c.rotary_dim < 2))
-    fields.refuse(fmt::format("partial_rotary_factor = {} leaves {} entries of a head; rotary embedding needs pairs", part,
-                              c.rotary_dim));
+    fields.refuse(fmt::format("partial_rotary_factor = {} leaves {} entries of a head; rotary embedding needs pairs", part, c.rotary_dim));
   const bool outside = fields.has("original_max_position_embeddings") && inner.has("original_max_position_embeddings");
   if (outside && inner.integer("original_max_position_embeddings") != c.rope_scaling.original_context)
     fields.refuse(fmt::format("original_max_position_embeddings is {} here and {} in {}", c.rope_scaling.original_context,

@@ -100,8 +100,7 @@ void read_gguf_rope(const GgufFile& file, const std::string& prefix, ModelConfig
   if (type != "none" && factor != 0.0 && (type == "yarn" || factor != 1.0)) {
     s.type = type;
     s.factor = factor;
-    if (file.has(prefix + "scaling.original_context_length"))
-      s.original_context = file.integer(prefix + "scaling.original_context_length");
+    if (file.has(prefix + "scaling.original_context_length")) s.original_context = file.integer(prefix + "scaling.original_context_length");
     if (!(factor > 0.0) || s.original_context < 2 || (type == "yarn" && !(c.rope_theta > 1.0)))
       refuse(file, fmt::format("'{}scaling': factor must be above 0, original_context_length above 1, freq_base above 1 for yarn", prefix));
   }

@@ -31,14 +31,15 @@ std::string dtype_of(const std::string& name, at::ScalarType type) {
 
 }  // namespace
 
-void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors,
-                   const std::map<std::string, std::string>& metadata) {
+void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
   std::vector<at::Tensor> held;  // what has to be copied lives until it is written
   std::vector<SafeTensor> stored;
   for (const auto& [name, tensor] : tensors) {
     held.push_back(tensor.detach().cpu().contiguous());
     const at::Tensor& plain = held.back();
-    stored.push_back({name, dtype_of(name, plain.scalar_type()), plain.sizes().vec(),
+    stored.push_back({name,
+                      dtype_of(name, plain.scalar_type()),
+                      plain.sizes().vec(),
                       {static_cast<const std::byte*>(plain.const_data_ptr()), static_cast<std::size_t>(plain.nbytes())}});
   }
   write_safetensors(path, stored, metadata);
@@ -49,7 +50,8 @@ NamedTensors read_tensors(const std::filesystem::path& path) {
   NamedTensors tensors;
   for (const SafeTensor& stored : file.tensors()) {
     const auto type = scalar_type_of(stored.dtype);
-    if (!type) throw Error(ErrorKind::data, fmt::format("{}: {} has type {}, which cannot be read", path.string(), stored.name, stored.dtype));
+    if (!type)
+      throw Error(ErrorKind::data, fmt::format("{}: {} has type {}, which cannot be read", path.string(), stored.name, stored.dtype));
     tensors.emplace_back(stored.name, at::empty(stored.shape, *type));
     if (!stored.data.empty()) std::memcpy(tensors.back().second.mutable_data_ptr(), stored.data.data(), stored.data.size());
   }

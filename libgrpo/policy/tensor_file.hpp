@@ -19,8 +19,7 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// Each in its own type, from whichever device. Written in place: see write_safetensors.
 /// throws: Error{backend} as write_safetensors; Error{contract} for another type
-void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors,
-                   const std::map<std::string, std::string>& metadata = {});
+void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata = {});
 
 /// All tensors in memory of their own, in file order, in the types they are stored in.
 /// throws: Error{data} naming file and tensor

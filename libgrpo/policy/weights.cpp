@@ -19,7 +19,7 @@ void refuse_weights(const fs::path& file, const std::string& why) {
 void check_weight_shape(const fs::path& file, const std::string& name, const std::vector<int64_t>& found, const at::Tensor& wanted) {
   if (at::IntArrayRef(found) != wanted.sizes())
     refuse_weights(file, fmt::format("tensor {} has shape [{}], the config says [{}]", name, fmt::join(found, ", "),
-                             fmt::join(wanted.sizes().vec(), ", ")));
+                                     fmt::join(wanted.sizes().vec(), ", ")));
 }
 
 Weights Weights::allocate(const ModelConfig& c, at::DeviceType device) {

@@ -43,8 +43,8 @@ std::map<std::string, std::string> read_index(const fs::path& index) {
     const auto name = file.is_string() ? fs::path(file.get<std::string>()) : fs::path();
     // A name of this folder only: the index may come from anywhere.
     if (name.empty() || name.filename() != name || name == "." || name == "..")
-      refuse_weights(index, fmt::format("weight_map names {} for {}, expected the name of a file beside the index",
-                                        shown(file.dump()), shown(tensor)));
+      refuse_weights(index, fmt::format("weight_map names {} for {}, expected the name of a file beside the index", shown(file.dump()),
+                                        shown(tensor)));
     map[tensor] = name.string();
   }
   return map;
@@ -56,7 +56,8 @@ void check_shards(const fs::path& index, const std::map<std::string, std::string
   for (const auto& [name, shard] : shards)
     for (const SafeTensor& tensor : shard.content->tensors()) {
       const auto named = map.find(tensor.name);
-      if (named == map.end()) refuse_weights(shard.path, fmt::format("tensor {} is not in {}", shown(tensor.name), index.filename().string()));
+      if (named == map.end())
+        refuse_weights(shard.path, fmt::format("tensor {} is not in {}", shown(tensor.name), index.filename().string()));
       if (named->second != name)
         refuse_weights(shard.path, fmt::format("tensor {} belongs into {}, as {} has it", shown(tensor.name), shown(named->second),
                                                index.filename().string()));
@@ -118,8 +119,7 @@ std::vector<Placed> find_tensors(const fs::path& folder, const std::vector<Weigh
       wanted.erase(found);
     }
   }
-  if (!wanted.empty())
-    refuse_weights(folder, fmt::format("tensor {} is missing ({} in all)", wanted.begin()->first, wanted.size()));
+  if (!wanted.empty()) refuse_weights(folder, fmt::format("tensor {} is missing ({} in all)", wanted.begin()->first, wanted.size()));
   return placed;
 }
 
@@ -165,7 +165,8 @@ bool lies_as_needed(std::span<const Placed> parts) {
 void map_storage(const Placed& first) {
   using Keep = std::shared_ptr<const SafetensorsFile>;
   auto* bytes = const_cast<std::byte*>(first.stored->data.data());  // mapped copy-on-write
-  at::DataPtr memory(bytes, new Keep(first.file->content), [](void* keep) { delete static_cast<Keep*>(keep); }, at::kCPU);
+  at::DataPtr memory(
+      bytes, new Keep(first.file->content), [](void* keep) { delete static_cast<Keep*>(keep); }, at::kCPU);
   first.slice->slice.storage().set_data_ptr_noswap(std::move(memory));
 }
 

@@ -116,7 +116,8 @@ void remove_other_weight_files(const fs::path& folder, const std::set<std::strin
     fs::remove(path, reason);
     if (reason)
       throw Error(ErrorKind::backend, fmt::format("{}: weights of an earlier save cannot be removed: {}; remove them, or the folder "
-                                                  "holds two models", path.string(), reason.message()));
+                                                  "holds two models",
+                                                  path.string(), reason.message()));
   }
 }
 

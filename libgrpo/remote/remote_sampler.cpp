@@ -106,8 +106,9 @@ std::vector<Group> RemoteSampler::groups_of(std::vector<Asked>& asked, const Sam
     for (const Group& group : groups)
       for (const Completion& completion : group.completions)
         if (completion.log_probs.empty())
-          throw Error(ErrorKind::backend, "a server tells no log-probs of what it samples, and the policy cannot be asked while it trains: "
-                                          "use grpo_serve or vLLM, or leave async_generation off");
+          throw Error(ErrorKind::backend,
+                      "a server tells no log-probs of what it samples, and the policy cannot be asked while it trains: "
+                      "use grpo_serve or vLLM, or leave async_generation off");
     return groups;
   }
   const std::lock_guard lock(own_engine_);

@@ -33,8 +33,8 @@ struct RemoteOptions {
   bool backfill = true;                ///< the engine in this process samples what the servers fail to give
   bool sync = true;                    ///< give the servers weights; false: they keep theirs
   std::filesystem::path sync_folder;   ///< as the servers see it
-  bool beside_training = false;        ///< the model trains while servers sample, so it is not read: no backfill, and servers must tell log-probs
-  double probe_temperature = 1.0;      ///< of the run's sampling
+  bool beside_training = false;  ///< the model trains while servers sample, so it is not read: no backfill, and servers must tell log-probs
+  double probe_temperature = 1.0;  ///< of the run's sampling
 };
 
 /// thread: generate() from any thread, several at once; refresh() from the one that trains. Not while the model trains with `backfill`, or

@@ -44,8 +44,6 @@ std::string canonical_math(std::string_view answer) {
   return canonical;
 }
 
-bool same_math(std::string_view answer, std::string_view gold) {
-  return canonical_math(answer) == canonical_math(gold);
-}
+bool same_math(std::string_view answer, std::string_view gold) { return canonical_math(answer) == canonical_math(gold); }
 
 }  // namespace grpo

@@ -37,7 +37,7 @@ struct LineProcess::Impl {
   explicit Impl(const std::vector<std::string>& command) : process(start_process(command, [](auto& /*executor*/) {})) {}
 
   StartedProcess process;
-  std::string unread;  // came behind the last answer
+  std::string unread;      // came behind the last answer
   std::string last_words;  // the end of its standard error
 
   /// False at the end of the stream.

@@ -148,11 +148,13 @@ class UnitTests final : public CodeReward {
     const std::string task = Json{{"word", word}, {"code", code}, {"tests", tests}}.dump(-1, ' ', false, Json::error_handler_t::replace);
     const JailedRun run = jail_.run({python_, "-I", "{dir}/harness.py"}, {{"harness.py", std::string(kHarness)}}, task, limits_);
     const std::size_t at = run.output.rfind(word);
-    const Json verdict = at == std::string::npos ? Json() : Json::parse(run.output.substr(at + word.size()), nullptr, /*allow_exceptions=*/false);
+    const Json verdict =
+        at == std::string::npos ? Json() : Json::parse(run.output.substr(at + word.size()), nullptr, /*allow_exceptions=*/false);
     if (!verdict.is_object() || !verdict.contains("passed")) return Reward::of(0.0, "the tests were not reached: " + run.describe());
     const auto passed = std::min(verdict["passed"].get<std::size_t>(), tests.size());
     const std::string first = verdict.value("first", "");
-    return share(passed, tests.size(), fmt::format("{} of {} tests{}", passed, tests.size(), first.empty() ? "" : "; " + show_text(first, 300)));
+    return share(passed, tests.size(),
+                 fmt::format("{} of {} tests{}", passed, tests.size(), first.empty() ? "" : "; " + show_text(first, 300)));
   }
 
   std::string column_;
@@ -191,10 +193,13 @@ class StdinStdout final : public CodeReward {
     const auto text = [](const Json& value) { return value.is_string(); };
     if (json.is_array()) {
       for (const Json& one : json)
-        if (one.is_object() && one.contains("input") && one.contains("output") && text(one["input"]) && text(one["output"])) cases.push_back(one);
-    } else if (json.is_object() && json.contains("inputs") && json.contains("outputs") && json["inputs"].is_array() && json["outputs"].is_array()) {
+        if (one.is_object() && one.contains("input") && one.contains("output") && text(one["input"]) && text(one["output"]))
+          cases.push_back(one);
+    } else if (json.is_object() && json.contains("inputs") && json.contains("outputs") && json["inputs"].is_array() &&
+               json["outputs"].is_array()) {
       for (std::size_t i = 0; i < std::min(json["inputs"].size(), json["outputs"].size()); ++i)
-        if (text(json["inputs"][i]) && text(json["outputs"][i])) cases.push_back({{"input", json["inputs"][i]}, {"output", json["outputs"][i]}});
+        if (text(json["inputs"][i]) && text(json["outputs"][i]))
+          cases.push_back({{"input", json["inputs"][i]}, {"output", json["outputs"][i]}});
     }
     cases.resize(std::min(cases.size(), most_));
     return cases;
@@ -210,9 +215,12 @@ class StdinStdout final : public CodeReward {
       limits.seconds = std::chrono::duration<double>(deadline - std::chrono::steady_clock::now()).count();
       std::string why = "time limit";
       if (limits.seconds > 0.0) {
-        const JailedRun run = jail_.run({python_, "-I", "{dir}/main.py"}, {{"main.py", code}}, cases[i]["input"].get_ref<const std::string&>(), limits);
+        const JailedRun run =
+            jail_.run({python_, "-I", "{dir}/main.py"}, {{"main.py", code}}, cases[i]["input"].get_ref<const std::string&>(), limits);
         const bool ended = run.end == JailedRun::End::exited && run.code == 0;
-        why = !ended ? run.describe() : same_words(run.output, cases[i]["output"].get_ref<const std::string&>()) ? "" : "printed " + show_text(run.output);
+        why = !ended                                                                     ? run.describe()
+              : same_words(run.output, cases[i]["output"].get_ref<const std::string&>()) ? ""
+                                                                                         : "printed " + show_text(run.output);
       }
       passed += why.empty() ? 1 : 0;
       if (why.empty()) continue;

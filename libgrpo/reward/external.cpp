@@ -59,9 +59,11 @@ std::vector<std::string> words_of(const Option& option, const std::string& name,
 std::unique_ptr<RewardFn> make_external(std::string_view name, const RewardSettings& settings) {
   const std::string key(name);
   const auto [command, url, library] = options(settings);
-  if (const Json table = table_of(command); table.contains(key)) return make_program_reward(key, words_of(command, key, table[key]), settings);
+  if (const Json table = table_of(command); table.contains(key))
+    return make_program_reward(key, words_of(command, key, table[key]), settings);
   if (const Json table = table_of(url); table.contains(key)) return make_http_reward(key, text_of(url, key, table[key]), settings);
-  if (const Json table = table_of(library); table.contains(key)) return make_library_reward(key, text_of(library, key, table[key]), settings);
+  if (const Json table = table_of(library); table.contains(key))
+    return make_library_reward(key, text_of(library, key, table[key]), settings);
   return nullptr;
 }
 
@@ -106,9 +108,11 @@ constexpr std::size_t kLongestReason = 1000;
 Reward broken(const std::string& what) { return Reward::failed("answered " + what); }
 
 Answer answer_of(const Json& json) {
-  if (!json.is_object()) return {{}, broken("no JSON object but " + show_text(json.dump(-1, ' ', false, Json::error_handler_t::replace))), true};
+  if (!json.is_object())
+    return {{}, broken("no JSON object but " + show_text(json.dump(-1, ' ', false, Json::error_handler_t::replace))), true};
   Answer answer{{}, Reward::not_applicable(), false};
-  if (const auto id = json.find("id"); id != json.end() && id->is_number_integer() && id->get<std::int64_t>() >= 0) answer.id = id->get<std::uint64_t>();
+  if (const auto id = json.find("id"); id != json.end() && id->is_number_integer() && id->get<std::int64_t>() >= 0)
+    answer.id = id->get<std::uint64_t>();
   const auto text = [&](const char* key) {
     const auto found = json.find(key);
     return found != json.end() && found->is_string() ? found->get<std::string>().substr(0, kLongestReason) : std::string();

@@ -4,9 +4,8 @@
 namespace grpo::detail {
 
 std::unique_ptr<RewardFn> make_format() {
-  return make_reward("format", [](const Prompt&, const Completion& completion) {
-    return Reward::of(is_one_answer(completion.text) ? 1.0 : 0.0);
-  });
+  return make_reward("format",
+                     [](const Prompt&, const Completion& completion) { return Reward::of(is_one_answer(completion.text) ? 1.0 : 0.0); });
 }
 
 std::unique_ptr<RewardFn> make_think_answer_format() {

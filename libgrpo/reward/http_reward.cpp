@@ -72,7 +72,8 @@ Url parse_url(const std::string& name, const std::string& url) {
   Url parts{url.substr(0, slash), slash == std::string::npos ? "/" : url.substr(slash)};
   if (parts.host.size() == scheme + 3 || !httplib::Client(parts.host).is_valid()) refuse("it names no host");
   const std::size_t colon = parts.host.find_last_of(":]");  // [::1]:80
-  if (colon != scheme && parts.host[colon] == ':' && (colon + 1 == parts.host.size() || parts.host.find_first_not_of("0123456789", colon + 1) != std::string::npos))
+  if (colon != scheme && parts.host[colon] == ':' &&
+      (colon + 1 == parts.host.size() || parts.host.find_first_not_of("0123456789", colon + 1) != std::string::npos))
     refuse("its port is no number");
   return parts;
 }
@@ -92,7 +93,8 @@ class HttpReward final : public RewardFn {
     for (std::size_t i = 0; i < count; ++i) body += (i == 0 ? "" : ", ") + item_json(first + i, group.prompt, group.completions[i]);
     body += "]}";
     if (body.size() > kLongestRequest)
-      return std::vector<Reward>(count, Reward::failed(fmt::format("the request is {} bytes long, at most {} are sent", body.size(), kLongestRequest)));
+      return std::vector<Reward>(
+          count, Reward::failed(fmt::format("the request is {} bytes long, at most {} are sent", body.size(), kLongestRequest)));
     if (const auto why = patience_.lost()) return std::vector<Reward>(count, Reward::failed(*why));
     const Stopwatch clock;
     std::string reply;
@@ -125,7 +127,8 @@ class HttpReward final : public RewardFn {
     const Stopwatch clock;
     const Watchdog watchdog(client, timeout_);
     const httplib::Result result = client.send(request);
-    if (!result && (watchdog.expired() || clock.seconds() >= timeout_)) return fmt::format("no reply from {}{} within {} s (reward_timeout)", url_.host, url_.path, timeout_);
+    if (!result && (watchdog.expired() || clock.seconds() >= timeout_))
+      return fmt::format("no reply from {}{} within {} s (reward_timeout)", url_.host, url_.path, timeout_);
     if (reply.size() > kLongestReply) return fmt::format("{}{} replied with more than {} bytes", url_.host, url_.path, kLongestReply);
     if (!result) return fmt::format("no reply from {}{}: {}", url_.host, url_.path, httplib::to_string(result.error()));
     if (result->status == 200) return {};

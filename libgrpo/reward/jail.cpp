@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kLastWords = 2000;  // bytes of standard error that are kept
+constexpr std::size_t kLastWords = 2000;           // bytes of standard error that are kept
 constexpr auto kGrace = std::chrono::seconds(10);  // for the supervisor to end everything
 
 constexpr std::array<const char*, 3> kPath = {"/usr/local/bin", "/usr/bin", "/bin"};  // where anybody may run programs
@@ -98,7 +98,8 @@ struct Streams {
   void pump(Clock::time_point deadline) {
     if (input.empty()) process.input.close();
     while ((process.output.get() >= 0 || process.error.get() >= 0) && Clock::now() < deadline) {
-      std::array<pollfd, 3> files{pollfd{process.output.get(), POLLIN, 0}, pollfd{process.error.get(), POLLIN, 0}, pollfd{process.input.get(), POLLOUT, 0}};
+      std::array<pollfd, 3> files{pollfd{process.output.get(), POLLIN, 0}, pollfd{process.error.get(), POLLIN, 0},
+                                  pollfd{process.input.get(), POLLOUT, 0}};
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
       static_cast<void>(::poll(files.data(), files.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30))));
       if (files[0].revents != 0) read(process.output, run.output);
@@ -128,7 +129,8 @@ struct Streams {
 /// Waits for the supervisor, which ends when nothing of the jail is left.
 void finish(StartedProcess& process) {
   const auto deadline = Clock::now() + kGrace;
-  for (auto pause = std::chrono::microseconds(100); process.running() && Clock::now() < deadline; pause = std::min(pause * 2, std::chrono::microseconds(5000)))
+  for (auto pause = std::chrono::microseconds(100); process.running() && Clock::now() < deadline;
+       pause = std::min(pause * 2, std::chrono::microseconds(5000)))
     std::this_thread::sleep_for(pause);
   process.kill_group();
 }
@@ -159,7 +161,9 @@ std::string Jail::note() const {
   if (!namespaces_)
     return "the kernel lets this user make no namespaces (user, process, mount, network): jailed programs keep the network, and the sum of "
            "their files is not bounded";
-  return read_only_ ? "" : "the kernel cannot make a file system read-only for a jail (Linux 5.12 can): jailed programs may write wherever this user may";
+  return read_only_ ? ""
+                    : "the kernel cannot make a file system read-only for a jail (Linux 5.12 can): jailed programs may write wherever this "
+                      "user may";
 }
 
 JailedRun Jail::run(std::vector<std::string> words, const std::vector<std::pair<std::string, std::string>>& files, std::string_view input,
@@ -182,7 +186,8 @@ JailedRun Jail::run(std::vector<std::string> words, const std::vector<std::pair<
   plan.file = static_cast<rlim_t>(limits.disk_mb) << 20U;
   plan.processes = static_cast<rlim_t>(limits.processes);
   const std::string home = "HOME=" + work, temporary = "TMPDIR=" + work;
-  std::array<std::string, 6> environment{fmt::format("PATH={}", fmt::join(kPath, ":")), home, temporary, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "OMP_NUM_THREADS=1"};
+  std::array<std::string, 6> environment{
+      fmt::format("PATH={}", fmt::join(kPath, ":")), home, temporary, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "OMP_NUM_THREADS=1"};
   std::array<char*, 7> pointers{};
   std::transform(environment.begin(), environment.end(), pointers.begin(), [](std::string& text) { return text.data(); });
 

@@ -16,12 +16,12 @@
 namespace grpo::detail {
 
 struct JailLimits {
-  double seconds = 10.0;              ///< of the clock
-  std::int64_t cpu_seconds = 10;      ///< of a processor, for each process
-  std::int64_t memory_mb = 1024;      ///< of address space, for each process
-  std::int64_t disk_mb = 32;          ///< of a file; with namespaces, of all files
-  std::int64_t processes = 32;        ///< threads count as well
-  std::size_t output_bytes = 1 << 20; ///< of standard output
+  double seconds = 10.0;               ///< of the clock
+  std::int64_t cpu_seconds = 10;       ///< of a processor, for each process
+  std::int64_t memory_mb = 1024;       ///< of address space, for each process
+  std::int64_t disk_mb = 32;           ///< of a file; with namespaces, of all files
+  std::int64_t processes = 32;         ///< threads count as well
+  std::size_t output_bytes = 1 << 20;  ///< of standard output
 };
 
 struct JailedRun {
@@ -46,8 +46,8 @@ class Jail {
 
   /// `words`: program, looked up in /usr/local/bin, /usr/bin and /bin, and arguments, where "{dir}" stands for the folder that holds `files` (names and contents).
   /// The working folder is another one, empty. throws: Error{backend} if the program cannot be started. thread: several at once
-  [[nodiscard]] JailedRun run(std::vector<std::string> words, const std::vector<std::pair<std::string, std::string>>& files, std::string_view input,
-                              const JailLimits& limits) const;
+  [[nodiscard]] JailedRun run(std::vector<std::string> words, const std::vector<std::pair<std::string, std::string>>& files,
+                              std::string_view input, const JailLimits& limits) const;
 
  private:
   bool namespaces_ = false, read_only_ = false;

@@ -33,9 +33,9 @@ struct Plan {
   bool namespaces = false, read_only = false, root = false;
   const char* uid_map = nullptr;
   const char* gid_map = nullptr;
-  const char* work = nullptr;          ///< folder to work in
+  const char* work = nullptr;  ///< folder to work in
   const char* tmpfs_options = nullptr;
-  int ready = -1;                      ///< gets a byte when everything is set up
+  int ready = -1;  ///< gets a byte when everything is set up
   std::int64_t milliseconds = 0;
   rlim_t cpu = 0, memory = 0, file = 0, processes = 0;
 };
@@ -95,9 +95,9 @@ inline bool limit_and_drop(const Plan& plan) {
     if (!dropped) return false;
   }
   ::umask(022);
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && set_limit(RLIMIT_CPU, plan.cpu, plan.cpu + 1) && set_limit(RLIMIT_AS, plan.memory, plan.memory) &&
-         set_limit(RLIMIT_FSIZE, plan.file, plan.file) && set_limit(RLIMIT_CORE, 0, 0) && set_limit(RLIMIT_NOFILE, 64, 64) &&
-         set_limit(RLIMIT_NPROC, plan.processes, plan.processes);
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && set_limit(RLIMIT_CPU, plan.cpu, plan.cpu + 1) &&
+         set_limit(RLIMIT_AS, plan.memory, plan.memory) && set_limit(RLIMIT_FSIZE, plan.file, plan.file) && set_limit(RLIMIT_CORE, 0, 0) &&
+         set_limit(RLIMIT_NOFILE, 64, 64) && set_limit(RLIMIT_NPROC, plan.processes, plan.processes);
 }
 
 inline int code_of(int status) { return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : WEXITSTATUS(status); }

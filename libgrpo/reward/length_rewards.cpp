@@ -19,14 +19,16 @@ class LengthReward final : public RewardFn {
     const std::vector<Completion>& all = group.completions;
     if (!has_gold(group.prompt)) return std::vector<Reward>(all.size(), Reward::not_applicable());
     MathGold gold(group.prompt.solution);
-    const auto [low, high] = std::minmax_element(all.begin(), all.end(), [](const Completion& a, const Completion& b) { return a.ids.size() < b.ids.size(); });
+    const auto [low, high] =
+        std::minmax_element(all.begin(), all.end(), [](const Completion& a, const Completion& b) { return a.ids.size() < b.ids.size(); });
     std::vector<Reward> rewards;
     for (const Completion& completion : all) {
       if (low->ids.size() == high->ids.size()) {
         rewards.push_back(Reward::of(0.0));
         continue;
       }
-      const double place = static_cast<double>(completion.ids.size() - low->ids.size()) / static_cast<double>(high->ids.size() - low->ids.size());
+      const double place =
+          static_cast<double>(completion.ids.size() - low->ids.size()) / static_cast<double>(high->ids.size() - low->ids.size());
       const double value = 0.5 - place;
       rewards.push_back(Reward::of(is_right(gold, completion) ? value : std::min(0.0, value)));
     }
@@ -41,8 +43,10 @@ std::unique_ptr<RewardFn> make_length() { return std::make_unique<LengthReward>(
 std::unique_ptr<RewardFn> make_cosine(const RewardSettings& settings) {
   RewardArgs args("cosine", settings.args);
   constexpr double kMost = 1e6;
-  const double wrong_short = args.number("min_value_wrong", -1.0, -kMost, kMost), wrong_long = args.number("max_value_wrong", -0.5, -kMost, kMost);
-  const double right_long = args.number("min_value_correct", 0.5, -kMost, kMost), right_short = args.number("max_value_correct", 1.0, -kMost, kMost);
+  const double wrong_short = args.number("min_value_wrong", -1.0, -kMost, kMost),
+               wrong_long = args.number("max_value_wrong", -0.5, -kMost, kMost);
+  const double right_long = args.number("min_value_correct", 0.5, -kMost, kMost),
+               right_short = args.number("max_value_correct", 1.0, -kMost, kMost);
   const auto longest = static_cast<double>(args.integer("max_len", 1000, 1, 1000000000));
   args.done();
   return make_gold_reward("cosine", [=](MathGold& gold, const Completion& completion) {
@@ -65,8 +69,10 @@ std::unique_ptr<RewardFn> make_repetition_penalty(const RewardSettings& settings
     for (std::size_t i = 0; i < begins.size(); ++i) begins[i] = i;
     const auto at = [&](std::size_t i) { return ids.begin() + static_cast<std::ptrdiff_t>(i); };
     const auto length = static_cast<std::ptrdiff_t>(n);
-    std::sort(begins.begin(), begins.end(), [&](std::size_t a, std::size_t b) { return std::lexicographical_compare(at(a), at(a) + length, at(b), at(b) + length); });
-    const auto end = std::unique(begins.begin(), begins.end(), [&](std::size_t a, std::size_t b) { return std::equal(at(a), at(a) + length, at(b)); });
+    std::sort(begins.begin(), begins.end(),
+              [&](std::size_t a, std::size_t b) { return std::lexicographical_compare(at(a), at(a) + length, at(b), at(b) + length); });
+    const auto end =
+        std::unique(begins.begin(), begins.end(), [&](std::size_t a, std::size_t b) { return std::equal(at(a), at(a) + length, at(b)); });
     const auto different = static_cast<double>(end - begins.begin());
     return Reward::of(penalty * (1.0 - different / static_cast<double>(ids.size() - n + 1)));
   });

@@ -44,7 +44,8 @@ class LibraryReward final : public RewardFn {
     if (entry == nullptr) refuse(name_, path, "it has no grpo_reward_plugin(); GRPO_REWARD_PLUGIN of libgrpo/reward/plugin.hpp makes one");
     plugin_ = entry();
     if (plugin_ == nullptr) refuse(name_, path, "its grpo_reward_plugin() gives nothing");
-    if (plugin_->abi != GRPO_REWARD_ABI || plugin_->item_bytes != sizeof(GrpoRewardItem) || plugin_->verdict_bytes != sizeof(GrpoRewardVerdict))
+    if (plugin_->abi != GRPO_REWARD_ABI || plugin_->item_bytes != sizeof(GrpoRewardItem) ||
+        plugin_->verdict_bytes != sizeof(GrpoRewardVerdict))
       refuse(name_, path, fmt::format("it is of version {} of plugin.hpp, this is {}; build it again", plugin_->abi, GRPO_REWARD_ABI + 0U));
     char error[512] = {};
     self_ = plugin_->open(args.c_str(), error);
@@ -62,8 +63,8 @@ class LibraryReward final : public RewardFn {
     const std::string columns = Json(group.prompt.columns).dump(-1, ' ', false, Json::error_handler_t::replace);
     std::vector<GrpoRewardItem> items;
     for (const Completion& completion : group.completions)
-      items.push_back({text_of(group.prompt.text), text_of(completion.text), text_of(group.prompt.solution), text_of(columns), completion.ids.size(),
-                       completion.finish == FinishReason::length ? 1U : 0U});
+      items.push_back({text_of(group.prompt.text), text_of(completion.text), text_of(group.prompt.solution), text_of(columns),
+                       completion.ids.size(), completion.finish == FinishReason::length ? 1U : 0U});
     std::vector<GrpoRewardVerdict> verdicts(items.size());
     for (GrpoRewardVerdict& verdict : verdicts) verdict.kind = GRPO_REWARD_FAILED;  // until it says otherwise
     plugin_->score(self_, items.data(), items.size(), verdicts.data());

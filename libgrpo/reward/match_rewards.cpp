@@ -37,8 +37,10 @@ std::string message(int code) {
 Code compile(const std::string& pattern) {
   int code = 0;
   PCRE2_SIZE at = 0;
-  Code compiled(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, nullptr));
-  if (!compiled) throw Error(ErrorKind::recipe, fmt::format("the pattern {} is wrong at character {}: {}", show_text(pattern), at + 1, message(code)));
+  Code compiled(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                              PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, nullptr));
+  if (!compiled)
+    throw Error(ErrorKind::recipe, fmt::format("the pattern {} is wrong at character {}: {}", show_text(pattern), at + 1, message(code)));
   return compiled;
 }
 
@@ -108,7 +110,8 @@ std::unique_ptr<RewardFn> make_choice(const RewardSettings& settings) {
   const std::string letters = args.text("letters", "ABCDEFGHIJ");
   args.done();
   for (const char c : letters) {
-    if (c < 'A' || c > 'Z') throw Error(ErrorKind::recipe, fmt::format("reward_args: choice.letters = {}: expected capital letters", show_text(letters)));
+    if (c < 'A' || c > 'Z')
+      throw Error(ErrorKind::recipe, fmt::format("reward_args: choice.letters = {}: expected capital letters", show_text(letters)));
   }
   return make_reward_with_mode(
       "choice",

@@ -58,9 +58,12 @@ std::optional<std::string_view> last_boxed(std::string_view text) {
         std::size_t end = begin;
         const std::size_t stop = std::min(text.size(), begin + 8192);
         for (; end < stop; ++end) {
-          if (text[end] == '\\') ++end;
-          else if (text[end] == '{') ++depth;
-          else if (text[end] == '}' && --depth == 0) break;
+          if (text[end] == '\\')
+            ++end;
+          else if (text[end] == '{')
+            ++depth;
+          else if (text[end] == '}' && --depth == 0)
+            break;
         }
         if (end < stop) {
           if (!best || at > best_at) {

@@ -21,8 +21,10 @@ std::optional<Integer> exact_root(const Integer& n, unsigned q) {
   Integer low = 0, high = Integer(1) << (bits(n) / q + 1);
   while (low < high) {
     const Integer middle = (low + high + 1) / 2;
-    if (boost::multiprecision::pow(middle, q) <= n) low = middle;
-    else high = middle - 1;
+    if (boost::multiprecision::pow(middle, q) <= n)
+      low = middle;
+    else
+      high = middle - 1;
   }
   if (boost::multiprecision::pow(low, q) != n) return std::nullopt;
   return low;
@@ -200,8 +202,7 @@ std::optional<Value> Algebra::value(const Node& node) {
     ~Deeper() { --depth; }
   } deeper(depth_);
   switch (node.op) {
-    case Op::number:
-      return fits(node.number) ? std::optional(constant(node.number)) : std::nullopt;
+    case Op::number: return fits(node.number) ? std::optional(constant(node.number)) : std::nullopt;
     case Op::symbol:
       if (node.text == "i") return of_variable(variable(Kind::imaginary, "i"));
       return of_variable(variable(node.text == "pi" || node.text == "e" ? Kind::positive : Kind::symbol, node.text));
@@ -225,8 +226,7 @@ std::optional<Value> Algebra::value(const Node& node) {
       if (node.op == Op::root) exponent = inverse(*exponent);
       return exponent ? power(*base, *exponent) : std::nullopt;
     }
-    case Op::function:
-      return function(node);
+    case Op::function: return function(node);
     case Op::factorial: {
       const auto v = value(node.kids[0]);
       const auto r = v ? rational(*v) : std::nullopt;
@@ -240,8 +240,7 @@ std::optional<Value> Algebra::value(const Node& node) {
       if (node.text == "degree") return multiply(multiply(*v, constant(Rational(1, 180))), of_variable(variable(Kind::positive, "pi")));
       return std::nullopt;
     }
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 

@@ -20,7 +20,8 @@ std::optional<Node> interval_of(const Node& relation) {
     const bool left = kids[0].op == Op::symbol;
     if (left == (kids[1].op == Op::symbol && kids[1].text != "pi" && kids[1].text != "e")) return std::nullopt;
     const Node& bound = kids[left ? 1 : 0];
-    return less(signs[0]) == left ? between(minus_infinite, false, bound, closed(signs[0])) : between(bound, closed(signs[0]), infinite, false);
+    return less(signs[0]) == left ? between(minus_infinite, false, bound, closed(signs[0]))
+                                  : between(bound, closed(signs[0]), infinite, false);
   }
   if (signs.size() == 2 && kids[1].op == Op::symbol) {
     if (less(signs[0]) && less(signs[1])) return between(kids[0], closed(signs[0]), kids[2], closed(signs[1]));

@@ -170,8 +170,9 @@ class Lexer {
     if (!inner) return false;
     while (!inner->empty() && space(inner->front())) inner->remove_prefix(1), spaced_ = true;
     while (!inner->empty() && space(inner->back())) inner->remove_suffix(1);
-    const bool words = std::any_of(inner->begin(), inner->end(), letter) &&
-                       std::all_of(inner->begin(), inner->end(), [](char c) { return letter(c) || space(c) || c == '-' || c == '.' || c == '/' || c == '\''; });
+    const bool words = std::any_of(inner->begin(), inner->end(), letter) && std::all_of(inner->begin(), inner->end(), [](char c) {
+                         return letter(c) || space(c) || c == '-' || c == '.' || c == '/' || c == '\'';
+                       });
     if (inner->empty()) return true;
     if (!words) return at_ = begin, true;
     if (const char sign = word_sign(*inner)) return add_sign(sign);
@@ -197,14 +198,11 @@ class Lexer {
       case CommandKind::ignored:
         if ((name == "left" || name == "right") && peek() == '.') ++at_;
         return spaced_ = true;
-      case CommandKind::style:
-        return styled();
+      case CommandKind::style: return styled();
       case CommandKind::argument:
         return add(Token::Kind::command, name.ends_with("frac") ? "frac" : name.ends_with("binom") ? "binom" : name), true;
-      case CommandKind::function:
-        return add(Token::Kind::function, name), true;
-      case CommandKind::name:
-        break;
+      case CommandKind::function: return add(Token::Kind::function, name), true;
+      case CommandKind::name: break;
     }
     if (const char sign = command_sign(name)) return add_sign(sign);
     if (name == "infty") return add(Token::Kind::name, "oo"), true;

@@ -35,8 +35,7 @@ class Numeric {
         if (digits > kMaxDigitsHere || (digits_ += digits) > 2 * kMaxDigitsHere) throw Outside{};
         return checked({Real(numerator(node.number)) / Real(denominator(node.number)), 0}, false);
       }
-      case Op::symbol:
-        return symbol(node.text);
+      case Op::symbol: return symbol(node.text);
       case Op::add: {
         Complex sum;
         for (const Node& kid : node.kids) {
@@ -50,20 +49,16 @@ class Numeric {
         for (const Node& kid : node.kids) product = times(product, value(kid));
         return checked(product, false);
       }
-      case Op::power:
-        return checked(power(value(node.kids[0]), value(node.kids[1])), false);
-      case Op::root:
-        return checked(root(value(node.kids[0]), value(node.kids[1])), false);
-      case Op::function:
-        return checked(function(node), true);
+      case Op::power: return checked(power(value(node.kids[0]), value(node.kids[1])), false);
+      case Op::root: return checked(root(value(node.kids[0]), value(node.kids[1])), false);
+      case Op::function: return checked(function(node), true);
       case Op::unit: {
         const Complex v = value(node.kids[0]);
         if (node.text == "%") return checked(times(v, {Real(1) / 100, 0}), false);
         if (node.text == "degree") return checked(times(v, {pi() / 180, 0}), false);
         throw Outside{};
       }
-      default:
-        throw Outside{};
+      default: throw Outside{};
     }
   }
 

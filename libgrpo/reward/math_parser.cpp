@@ -74,16 +74,12 @@ bool Parser::begins_factor() const {
   const Token& token = now();
   switch (token.kind) {
     case Kind::name:
-    case Kind::function:
-      return true;
-    case Kind::command:
-      return token.text != "end";
+    case Kind::function: return true;
+    case Kind::command: return token.text != "end";
     case Kind::number:
       return at_ > 0 && tokens_[at_ - 1].kind != Kind::number && (tokens_[at_ - 1].kind != Kind::name || tokens_[at_ - 1].text == "pi");
-    case Kind::sign:
-      return token.sign == '(' || token.sign == '{' || token.sign == '[' || (token.sign == '|' && bars_ == 0);
-    default:
-      return false;
+    case Kind::sign: return token.sign == '(' || token.sign == '{' || token.sign == '[' || (token.sign == '|' && bars_ == 0);
+    default: return false;
   }
 }
 
@@ -200,27 +196,17 @@ Node Parser::primary() {
   Node node;
   const Token& token = now();
   switch (token.kind) {
-    case Kind::number:
-      node = number_token();
-      break;
-    case Kind::name:
-      node = name();
-      break;
-    case Kind::function:
-      node = function();
-      break;
-    case Kind::word:
-      node = words();
-      break;
+    case Kind::number: node = number_token(); break;
+    case Kind::name: node = name(); break;
+    case Kind::function: node = function(); break;
+    case Kind::word: node = words(); break;
     case Kind::currency: {
       std::string name = token.text;
       ++at_;
       node = one(Op::unit, primary(), name);
       break;
     }
-    case Kind::command:
-      node = command();
-      break;
+    case Kind::command: node = command(); break;
     case Kind::sign:
       if (token.sign == '|') {
         ++at_;
@@ -234,8 +220,7 @@ Node Parser::primary() {
         node = fail();
       }
       break;
-    case Kind::end:
-      node = fail();
+    case Kind::end: node = fail();
   }
   --depth_;
   return node;

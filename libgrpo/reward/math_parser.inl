@@ -79,7 +79,8 @@ class Parser {
       need('}');
       return node;
     }
-    if (now().kind != Kind::number || now().text.size() < 2 || now().text.find_first_not_of("0123456789") != std::string::npos) return primary();
+    if (now().kind != Kind::number || now().text.size() < 2 || now().text.find_first_not_of("0123456789") != std::string::npos)
+      return primary();
     Token& token = tokens_[at_];
     const Node digit = number(token.text[0] - '0');  // \frac12
     token.text.erase(0, 1);

@@ -34,7 +34,9 @@ Node Parser::fraction() {
 
 Node Parser::mixed(Node whole) {
   const bool latex = is_command("frac");
-  const auto plain_integer = [](const Token& t) { return t.kind == Kind::number && t.text.find_first_not_of("0123456789") == std::string::npos; };
+  const auto plain_integer = [](const Token& t) {
+    return t.kind == Kind::number && t.text.find_first_not_of("0123456789") == std::string::npos;
+  };
   const bool plain = plain_integer(now()) && now().spaced && ahead(1).kind == Kind::sign && ahead(1).sign == '/' && plain_integer(ahead(2));
   if (!latex && !plain) return whole;
   Node part;
@@ -127,7 +129,10 @@ Node Parser::function() {
   }
   if (name == "asin" || name == "acos" || name == "atan") name = "arc" + name.substr(1);
   Node node = name == "exp" ? two(Op::power, make(Op::symbol, {}, "e"), std::move(inner))
-                            : one(Op::function, std::move(inner), base ? "ln" : name == "log" ? "ln" : name);
+                            : one(Op::function, std::move(inner),
+                                  base            ? "ln"
+                                  : name == "log" ? "ln"
+                                                  : name);
   if (base) node = quotient(std::move(node), one(Op::function, std::move(*base), "ln"));
   return power ? two(Op::power, std::move(node), std::move(*power)) : node;
 }
@@ -208,7 +213,10 @@ Node Parser::bracketed() {
   if (open == '{' && close == '}') return items.size() == 1 ? std::move(items.front()) : make(Op::set, std::move(items));
   const bool matching = (open == '(' || open == '[') && (close == ')' || close == ']');
   if (!matching) return fail();
-  if (items.size() == 1) return open == '(' && close == ')' ? std::move(items.front()) : open == '[' && close == ']' ? make(Op::tuple, std::move(items), "[]") : fail();
+  if (items.size() == 1)
+    return open == '(' && close == ')'   ? std::move(items.front())
+           : open == '[' && close == ']' ? make(Op::tuple, std::move(items), "[]")
+                                         : fail();
   return make(Op::tuple, std::move(items), {open, close});
 }
 

@@ -32,7 +32,9 @@ double graded(bool correct, std::string_view text) {
   std::size_t kinds = 0, count = 0;
   for (const std::string_view tag : kTags) {
     const std::size_t before = count;
-    for (std::size_t at = find_tag(text, tag, TagCase::any); at != std::string_view::npos; at = find_tag(text, tag, TagCase::any, at + tag.size())) ++count;
+    for (std::size_t at = find_tag(text, tag, TagCase::any); at != std::string_view::npos;
+         at = find_tag(text, tag, TagCase::any, at + tag.size()))
+      ++count;
     kinds += count > before ? 1 : 0;
   }
   const bool formatted = is_think_then_answer(text);
@@ -47,12 +49,15 @@ namespace {
 
 class GoldReward final : public RewardFn {
  public:
-  GoldReward(std::string name, std::function<Reward(MathGold&, const Completion&)> score, std::function<std::string(const Completion&)> mode)
+  GoldReward(std::string name, std::function<Reward(MathGold&, const Completion&)> score,
+             std::function<std::string(const Completion&)> mode)
       : name_(std::move(name)), score_(std::move(score)), mode_(std::move(mode)) {}
 
   [[nodiscard]] std::string_view name() const override { return name_; }
   [[nodiscard]] RetryRules retry_rules() const override { return {.by_completion = true}; }
-  [[nodiscard]] std::string mode(const Completion& completion) const override { return mode_ ? mode_(completion) : RewardFn::mode(completion); }
+  [[nodiscard]] std::string mode(const Completion& completion) const override {
+    return mode_ ? mode_(completion) : RewardFn::mode(completion);
+  }
 
   [[nodiscard]] std::vector<Reward> score(const Group& group) const override {
     if (!has_gold(group.prompt)) return std::vector<Reward>(group.completions.size(), Reward::not_applicable());

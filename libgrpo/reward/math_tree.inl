@@ -26,23 +26,23 @@ inline constexpr std::size_t kMaxDigits = 600;  ///< of one number
 inline constexpr unsigned kMaxBits = 2048;      ///< of the numerator and denominator of an exact number
 
 enum class Op {
-  number,       ///< `number`
-  symbol,       ///< `text`: x, pi, e, i, oo, \alpha, x_1
-  add,          ///< of all kids; a - b is a + (-1) b
-  multiply,     ///< of all kids; a / b is a b^(-1)
-  power,        ///< base, exponent
-  root,         ///< radicand, index; the real root where there is one
-  function,     ///< `text`: sin, ln, abs, binom, ..., or a letter: f(x)
-  factorial,    ///< of one kid
-  plus_minus,   ///< of one kid; `text` is + or - (for \mp)
-  unit,         ///< one kid measured in `text`
-  list,         ///< kids written one after another, without brackets
-  set,          ///< kids in braces
-  tuple,        ///< kids in the brackets of `text`: "()", "[)", ...
-  unite,        ///< kids joined by `text`: U, I or \ (union, intersection, difference)
-  relation,     ///< kids joined by the characters of `text`: = < > l (<=) g (>=) n (not equal) e (element of)
-  matrix,       ///< kids are rows (op list)
-  text,         ///< words
+  number,      ///< `number`
+  symbol,      ///< `text`: x, pi, e, i, oo, \alpha, x_1
+  add,         ///< of all kids; a - b is a + (-1) b
+  multiply,    ///< of all kids; a / b is a b^(-1)
+  power,       ///< base, exponent
+  root,        ///< radicand, index; the real root where there is one
+  function,    ///< `text`: sin, ln, abs, binom, ..., or a letter: f(x)
+  factorial,   ///< of one kid
+  plus_minus,  ///< of one kid; `text` is + or - (for \mp)
+  unit,        ///< one kid measured in `text`
+  list,        ///< kids written one after another, without brackets
+  set,         ///< kids in braces
+  tuple,       ///< kids in the brackets of `text`: "()", "[)", ...
+  unite,       ///< kids joined by `text`: U, I or \ (union, intersection, difference)
+  relation,    ///< kids joined by the characters of `text`: = < > l (<=) g (>=) n (not equal) e (element of)
+  matrix,      ///< kids are rows (op list)
+  text,        ///< words
 };
 
 struct Node {

@@ -65,7 +65,8 @@ Value Algebra::opaque(const std::string& key) {
 Monomial Algebra::multiply(const Monomial& a, const Monomial& b, Rational& coefficient) {
   Monomial out;
   out.reserve(a.size() + b.size());
-  std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out), [](const Factor& x, const Factor& y) { return x.variable < y.variable; });
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out),
+             [](const Factor& x, const Factor& y) { return x.variable < y.variable; });
   for (std::size_t i = 0; i < out.size();) {
     Exponent& e = out[i].exponent;
     while (i + 1 < out.size() && out[i + 1].variable == out[i].variable) {
@@ -175,7 +176,8 @@ bool Algebra::same(const Value& a, const Value& b) {
   if (exhausted() || a.bottom.empty() || b.bottom.empty()) return false;
   const Polynomial left = multiply(a.top, b.bottom), right = multiply(b.top, a.bottom);
   if (exhausted() || left.size() != right.size()) return false;
-  return std::equal(left.begin(), left.end(), right.begin(), [](const Term& x, const Term& y) { return x.coefficient == y.coefficient && x.monomial == y.monomial; });
+  return std::equal(left.begin(), left.end(), right.begin(),
+                    [](const Term& x, const Term& y) { return x.coefficient == y.coefficient && x.monomial == y.monomial; });
 }
 
 bool Algebra::proportional(const Value& a, const Value& b, bool any_sign) {
@@ -184,7 +186,8 @@ bool Algebra::proportional(const Value& a, const Value& b, bool any_sign) {
   if (exhausted() || left.empty() || left.size() != right.size()) return false;
   const Rational ratio = left[0].coefficient / right[0].coefficient;
   if (!any_sign && ratio < 0) return false;
-  return std::equal(left.begin(), left.end(), right.begin(), [&](const Term& x, const Term& y) { return x.monomial == y.monomial && x.coefficient == ratio * y.coefficient; });
+  return std::equal(left.begin(), left.end(), right.begin(),
+                    [&](const Term& x, const Term& y) { return x.monomial == y.monomial && x.coefficient == ratio * y.coefficient; });
 }
 
 std::string Algebra::key(const Polynomial& p) const {

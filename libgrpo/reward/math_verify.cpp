@@ -25,7 +25,8 @@ std::string spelled(std::string_view text) {
     std::size_t skipped = 0;
     for (const std::string_view word : {"\\left", "\\right", "\\text", "\\mathrm", "\\,", "\\!", "\\;", "\\ "}) {
       const std::string_view behind = text.substr(std::min(i + word.size(), text.size()));
-      const bool longer = word.size() > 2 && !behind.empty() && ((behind[0] >= 'a' && behind[0] <= 'z') || (behind[0] >= 'A' && behind[0] <= 'Z'));
+      const bool longer =
+          word.size() > 2 && !behind.empty() && ((behind[0] >= 'a' && behind[0] <= 'z') || (behind[0] >= 'A' && behind[0] <= 'Z'));
       if (skipped == 0 && !longer && text.substr(i).starts_with(word)) skipped = word.size();
     }
     if (skipped > 0 || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '$' || (words && (c == '{' || c == '}'))) {
@@ -97,7 +98,8 @@ class Comparison {
     if (gold.op != answer.op) return false;
     if (gold.op == Op::tuple) {
       // (0, 1) and [0, 1] are different intervals; of three or more, brackets are a matter of taste.
-      const bool brackets = gold.text == answer.text || (gold.kids.size() > 2 && gold.text[0] == gold.text[1] - (gold.text[0] == '(' ? 1 : 2));
+      const bool brackets =
+          gold.text == answer.text || (gold.kids.size() > 2 && gold.text[0] == gold.text[1] - (gold.text[0] == '(' ? 1 : 2));
       return brackets && same_in_order(gold.kids, answer.kids);
     }
     if (gold.op == Op::matrix) return same_in_order(gold.kids, answer.kids, /*lists=*/true);
@@ -281,7 +283,8 @@ MathVerdict MathGold::compare(std::string_view answer) {
     if (!commas) break;
   }
   if (parsed) return {false, "another value"};
-  return plain_gold == plain_answer ? MathVerdict{true, "spelled alike"} : MathVerdict{false, "not read as mathematics, and spelled otherwise"};
+  return plain_gold == plain_answer ? MathVerdict{true, "spelled alike"}
+                                    : MathVerdict{false, "not read as mathematics, and spelled otherwise"};
 }
 
 }  // namespace grpo

@@ -13,40 +13,44 @@ bool contains(const std::array<std::string_view, N>& words, std::string_view wor
 }
 
 constexpr std::array<std::string_view, 31> kIgnored = {
-    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr", "middle",
-    "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "quad", "qquad", "thinspace", "medspace", "nobreak",
-    "rm", "bf", "it", "hfill", "phantom", "space"};
-constexpr std::array<std::string_view, 17> kStyle = {
-    "text", "textbf", "textit", "textrm", "textsf", "texttt", "mathrm", "mathbf", "mathit", "mathsf", "mathtt", "mbox", "hbox",
-    "operatorname", "boxed", "fbox", "boldsymbol"};
-constexpr std::array<std::string_view, 13> kArgument = {"frac", "dfrac", "tfrac", "cfrac", "sqrt", "binom", "dbinom", "tbinom",
-                                                        "overline", "bar", "begin", "end", "mathbb"};
-constexpr std::array<std::string_view, 19> kFunctions = {"sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "asin",
-                                                         "acos", "atan", "sinh", "cosh", "tanh", "log", "ln", "exp", "abs"};
+    "left",      "right",    "big",     "Big",    "bigg",         "Bigg",      "bigl",        "bigr",    "Bigl",     "Bigr", "biggl",
+    "biggr",     "Biggl",    "Biggr",   "middle", "displaystyle", "textstyle", "scriptstyle", "limits",  "nolimits", "quad", "qquad",
+    "thinspace", "medspace", "nobreak", "rm",     "bf",           "it",        "hfill",       "phantom", "space"};
+constexpr std::array<std::string_view, 17> kStyle = {"text",   "textbf",       "textit", "textrm", "textsf",    "texttt",
+                                                     "mathrm", "mathbf",       "mathit", "mathsf", "mathtt",    "mbox",
+                                                     "hbox",   "operatorname", "boxed",  "fbox",   "boldsymbol"};
+constexpr std::array<std::string_view, 13> kArgument = {"frac",   "dfrac",    "tfrac", "cfrac", "sqrt", "binom", "dbinom",
+                                                        "tbinom", "overline", "bar",   "begin", "end",  "mathbb"};
+constexpr std::array<std::string_view, 19> kFunctions = {"sin",    "cos",    "tan",  "cot",  "sec",  "csc",  "arcsin",
+                                                         "arccos", "arctan", "asin", "acos", "atan", "sinh", "cosh",
+                                                         "tanh",   "log",    "ln",   "exp",  "abs"};
 
 constexpr std::pair<std::string_view, char> kCommandSigns[] = {
-    {"cdot", '*'}, {"times", '*'}, {"ast", '*'}, {"div", '/'}, {"pm", 'P'}, {"mp", 'M'}, {"le", 'l'}, {"leq", 'l'},
-    {"leqslant", 'l'}, {"ge", 'g'}, {"geq", 'g'}, {"geqslant", 'g'}, {"lt", '<'}, {"gt", '>'}, {"ne", 'n'}, {"neq", 'n'},
-    {"in", 'e'}, {"cup", 'U'}, {"cap", 'I'}, {"setminus", '\\'}, {"backslash", '\\'}, {"approx", '='}, {"equiv", '='}, {"circ", 'D'},
-    {"degree", 'D'}, {"vert", '|'}, {"lvert", '|'}, {"rvert", '|'}, {"lbrace", 'S'}, {"rbrace", 'T'},
-    {"lbrack", '['}, {"rbrack", ']'}, {"langle", '('}, {"rangle", ')'}, {"land", ','}, {"lor", ','}};
+    {"cdot", '*'},   {"times", '*'},     {"ast", '*'},        {"div", '/'},    {"pm", 'P'},     {"mp", 'M'},
+    {"le", 'l'},     {"leq", 'l'},       {"leqslant", 'l'},   {"ge", 'g'},     {"geq", 'g'},    {"geqslant", 'g'},
+    {"lt", '<'},     {"gt", '>'},        {"ne", 'n'},         {"neq", 'n'},    {"in", 'e'},     {"cup", 'U'},
+    {"cap", 'I'},    {"setminus", '\\'}, {"backslash", '\\'}, {"approx", '='}, {"equiv", '='},  {"circ", 'D'},
+    {"degree", 'D'}, {"vert", '|'},      {"lvert", '|'},      {"rvert", '|'},  {"lbrace", 'S'}, {"rbrace", 'T'},
+    {"lbrack", '['}, {"rbrack", ']'},    {"langle", '('},     {"rangle", ')'}, {"land", ','},   {"lor", ','}};
 
 constexpr UnicodeSign kUnicode[] = {
-    {"\xC2\xA0", ' ', ""}, {"\xE2\x80\x89", ' ', ""}, {"\xE2\x80\xAF", ' ', ""}, {"\xC3\x97", '*', ""}, {"\xC2\xB7", '*', ""},
-    {"\xE2\x8B\x85", '*', ""}, {"\xC3\xB7", '/', ""}, {"\xE2\x88\x92", '-', ""}, {"\xE2\x80\x93", '-', ""}, {"\xC2\xB1", 'P', ""},
-    {"\xE2\x89\xA4", 'l', ""}, {"\xE2\x89\xA5", 'g', ""}, {"\xE2\x89\xA0", 'n', ""}, {"\xE2\x89\x88", '=', ""}, {"\xE2\x88\x88", 'e', ""},
-    {"\xE2\x88\xAA", 'U', ""}, {"\xE2\x88\xA9", 'I', ""}, {"\xC2\xB0", 'D', ""}, {"\xCF\x80", 0, "pi"}, {"\xE2\x88\x9E", 0, "oo"},
-    {"\xE2\x88\x9A", 0, "sqrt"}, {"\xE2\x82\xAC", 0, "euro"}, {"\xC2\xA3", 0, "pound"}, {"\xE2\x88\x85", 0, "emptyset"},
-    {"\xCE\xB8", 0, "theta"}, {"\xCE\xB1", 0, "alpha"}, {"\xCE\xB2", 0, "beta"}, {"\xE2\x84\x9D", 0, "mathbb{R}"}};
+    {"\xC2\xA0", ' ', ""},       {"\xE2\x80\x89", ' ', ""},   {"\xE2\x80\xAF", ' ', ""}, {"\xC3\x97", '*', ""},
+    {"\xC2\xB7", '*', ""},       {"\xE2\x8B\x85", '*', ""},   {"\xC3\xB7", '/', ""},     {"\xE2\x88\x92", '-', ""},
+    {"\xE2\x80\x93", '-', ""},   {"\xC2\xB1", 'P', ""},       {"\xE2\x89\xA4", 'l', ""}, {"\xE2\x89\xA5", 'g', ""},
+    {"\xE2\x89\xA0", 'n', ""},   {"\xE2\x89\x88", '=', ""},   {"\xE2\x88\x88", 'e', ""}, {"\xE2\x88\xAA", 'U', ""},
+    {"\xE2\x88\xA9", 'I', ""},   {"\xC2\xB0", 'D', ""},       {"\xCF\x80", 0, "pi"},     {"\xE2\x88\x9E", 0, "oo"},
+    {"\xE2\x88\x9A", 0, "sqrt"}, {"\xE2\x82\xAC", 0, "euro"}, {"\xC2\xA3", 0, "pound"},  {"\xE2\x88\x85", 0, "emptyset"},
+    {"\xCE\xB8", 0, "theta"},    {"\xCE\xB1", 0, "alpha"},    {"\xCE\xB2", 0, "beta"},   {"\xE2\x84\x9D", 0, "mathbb{R}"}};
 
 // Units by their usual short form; each row's first name is the canonical one.
 constexpr std::pair<std::string_view, std::string_view> kUnits[] = {
-    {"mm", "millimeter"}, {"mm", "millimetre"}, {"cm", "centimeter"}, {"cm", "centimetre"}, {"m", "meter"}, {"m", "metre"},
-    {"km", "kilometer"}, {"km", "kilometre"}, {"in", "inch"}, {"in", "inche"}, {"ft", "foot"}, {"ft", "feet"}, {"yd", "yard"},
-    {"mi", "mile"}, {"mg", "milligram"}, {"g", "gram"}, {"kg", "kilogram"}, {"lb", "pound"}, {"lb", "lbs"}, {"oz", "ounce"},
-    {"ml", "milliliter"}, {"l", "liter"}, {"l", "litre"}, {"s", "second"}, {"s", "sec"}, {"min", "minute"}, {"hour", "hr"},
-    {"hour", "h"}, {"day", "day"}, {"mph", "milesperhour"}, {"km/h", "kmph"}, {"km/h", "kph"}, {"cent", "cent"}, {"dollar", "usd"},
-    {"dollar", "buck"}, {"euro", "eur"}, {"degree", "deg"}, {"rad", "radian"}, {"unit", "unit"}, {"hz", "hertz"}};
+    {"mm", "millimeter"}, {"mm", "millimetre"}, {"cm", "centimeter"}, {"cm", "centimetre"}, {"m", "meter"},     {"m", "metre"},
+    {"km", "kilometer"},  {"km", "kilometre"},  {"in", "inch"},       {"in", "inche"},      {"ft", "foot"},     {"ft", "feet"},
+    {"yd", "yard"},       {"mi", "mile"},       {"mg", "milligram"},  {"g", "gram"},        {"kg", "kilogram"}, {"lb", "pound"},
+    {"lb", "lbs"},        {"oz", "ounce"},      {"ml", "milliliter"}, {"l", "liter"},       {"l", "litre"},     {"s", "second"},
+    {"s", "sec"},         {"min", "minute"},    {"hour", "hr"},       {"hour", "h"},        {"day", "day"},     {"mph", "milesperhour"},
+    {"km/h", "kmph"},     {"km/h", "kph"},      {"cent", "cent"},     {"dollar", "usd"},    {"dollar", "buck"}, {"euro", "eur"},
+    {"degree", "deg"},    {"rad", "radian"},    {"unit", "unit"},     {"hz", "hertz"}};
 
 std::string lower_without_space(std::string_view text) {
   std::string out;

@@ -15,7 +15,8 @@ class Patience {
  public:
   using Clock = std::chrono::steady_clock;
   /// `limit`: seconds of one try
-  explicit Patience(double limit) : most_(kTries * limit), pause_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kTries * limit))) {}
+  explicit Patience(double limit)
+      : most_(kTries * limit), pause_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kTries * limit))) {}
 
   /// Why nothing is to be tried now; nothing where it is.
   [[nodiscard]] std::optional<std::string> lost() {

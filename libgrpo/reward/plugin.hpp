@@ -54,7 +54,7 @@ typedef struct GrpoRewardVerdict {
 } GrpoRewardVerdict;
 
 typedef struct GrpoRewardPlugin {
-  std::uint32_t abi;  ///< GRPO_REWARD_ABI
+  std::uint32_t abi;                        ///< GRPO_REWARD_ABI
   std::uint32_t item_bytes, verdict_bytes;  ///< sizeof the structs above
   /// Null where the arguments are wrong, `error` (of 512 bytes) then says why.
   void* (*open)(const char* args_json, char* error);
@@ -106,7 +106,8 @@ struct Adapter {
   static Verdict verdict(const Reward& reward, const GrpoRewardItem& item) {
     const auto view = [](const GrpoText& text) { return std::string_view(text.data, text.size); };
     try {
-      return reward.score(Item{view(item.prompt), view(item.completion), view(item.solution), view(item.columns), item.tokens, item.truncated != 0});
+      return reward.score(
+          Item{view(item.prompt), view(item.completion), view(item.solution), view(item.columns), item.tokens, item.truncated != 0});
     } catch (const std::exception& problem) {
       return Verdict::failed(std::string("threw: ") + problem.what());
     } catch (...) {
@@ -127,10 +128,13 @@ struct Adapter {
 }  // namespace grpo::plugin
 
 /// Makes the class the reward of this library. Once per library.
-#define GRPO_REWARD_PLUGIN(Class)                                                                                             \
-  extern "C" __attribute__((visibility("default"))) const GrpoRewardPlugin* grpo_reward_plugin() {                            \
-    static const GrpoRewardPlugin plugin = {GRPO_REWARD_ABI,                          sizeof(GrpoRewardItem),                 \
-                                            sizeof(GrpoRewardVerdict),                &grpo::plugin::Adapter<Class>::open,    \
-                                            &grpo::plugin::Adapter<Class>::score,     &grpo::plugin::Adapter<Class>::close};  \
-    return &plugin;                                                                                                           \
+#define GRPO_REWARD_PLUGIN(Class)                                                                  \
+  extern "C" __attribute__((visibility("default"))) const GrpoRewardPlugin* grpo_reward_plugin() { \
+    static const GrpoRewardPlugin plugin = {GRPO_REWARD_ABI,                                       \
+                                            sizeof(GrpoRewardItem),                                \
+                                            sizeof(GrpoRewardVerdict),                             \
+                                            &grpo::plugin::Adapter<Class>::open,                   \
+                                            &grpo::plugin::Adapter<Class>::score,                  \
+                                            &grpo::plugin::Adapter<Class>::close};                 \
+    return &plugin;                                                                                \
   }

@@ -53,7 +53,11 @@ class ProcessPool {
 class ProgramReward final : public RewardFn {
  public:
   ProgramReward(std::string name, std::vector<std::string> words, const RewardSettings& settings)
-      : name_(std::move(name)), words_(std::move(words)), timeout_(settings.timeout), pool_(settings.workers), patience_(settings.timeout) {}
+      : name_(std::move(name)),
+        words_(std::move(words)),
+        timeout_(settings.timeout),
+        pool_(settings.workers),
+        patience_(settings.timeout) {}
 
   [[nodiscard]] std::string_view name() const override { return name_; }
   [[nodiscard]] RetryRules retry_rules() const override { return {.by_completion = true}; }
@@ -93,7 +97,8 @@ class ProgramReward final : public RewardFn {
       }
       Answer answer = exchange(*place, question, limit);
       if (!answer.broken && answer.id != id)
-        answer = {answer.id, Reward::failed(fmt::format("answered id {} to id {}", answer.id ? std::to_string(*answer.id) : "none", id)), true};
+        answer = {answer.id, Reward::failed(fmt::format("answered id {} to id {}", answer.id ? std::to_string(*answer.id) : "none", id)),
+                  true};
       if (answer.broken) place.reset();  // who knows what the next line answers
       return answer.verdict;
     } catch (const std::exception& error) {
@@ -104,12 +109,15 @@ class ProgramReward final : public RewardFn {
 
   [[nodiscard]] static Answer exchange(LineProcess& process, const std::string& question, double limit) {
     const auto lost = [](std::string why) { return Answer{{}, Reward::failed(std::move(why)), true}; };
-    const auto deadline = LineProcess::Clock::now() + std::chrono::duration_cast<LineProcess::Clock::duration>(std::chrono::duration<double>(limit));
+    const auto deadline =
+        LineProcess::Clock::now() + std::chrono::duration_cast<LineProcess::Clock::duration>(std::chrono::duration<double>(limit));
     std::string answer;
     switch (process.exchange(question, answer, deadline, kLongestAnswer)) {
       case LineProcess::Outcome::line: return read_answer(answer);
-      case LineProcess::Outcome::timed_out: return lost(fmt::format("no answer within {} s (reward_timeout); the program was killed", limit));
-      case LineProcess::Outcome::too_long: return lost(fmt::format("answered with a line of more than {} bytes; the program was killed", kLongestAnswer));
+      case LineProcess::Outcome::timed_out:
+        return lost(fmt::format("no answer within {} s (reward_timeout); the program was killed", limit));
+      case LineProcess::Outcome::too_long:
+        return lost(fmt::format("answered with a line of more than {} bytes; the program was killed", kLongestAnswer));
       case LineProcess::Outcome::closed: break;
     }
     return lost("the program " + process.end());

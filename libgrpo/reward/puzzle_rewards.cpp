@@ -87,7 +87,8 @@ bool gather(const Node& node, Op op, bool turned, Reading& whole, std::vector<st
   if (op == Op::add && node.op == Op::multiply && node.kids.size() == 2 && node.kids[0].op == Op::number && node.kids[0].number == -1)
     return gather(node.kids[1], op, !turned, whole, parts);
   if (op == Op::multiply && node.op == Op::power) return gather(node.kids[0], op, !turned, whole, parts);
-  if (node.op == op) return std::all_of(node.kids.begin(), node.kids.end(), [&](const Node& kid) { return gather(kid, op, turned, whole, parts); });
+  if (node.op == op)
+    return std::all_of(node.kids.begin(), node.kids.end(), [&](const Node& kid) { return gather(kid, op, turned, whole, parts); });
   std::optional<Reading> part;
   if (node.op == Op::number && node.number < 0) {
     Node positive = node;
@@ -112,7 +113,8 @@ bool gather(const Node& node, Op op, bool turned, Reading& whole, std::vector<st
 
 std::optional<Reading> read(const Node& node) {
   if (node.op == Op::number && node.number >= 0) return Reading{node.number, {node.number}, node.number.str()};
-  const bool negated = node.op == Op::number || (node.op == Op::multiply && node.kids.size() == 2 && node.kids[0].op == Op::number && node.kids[0].number == -1);
+  const bool negated = node.op == Op::number ||
+                       (node.op == Op::multiply && node.kids.size() == 2 && node.kids[0].op == Op::number && node.kids[0].number == -1);
   const Op op = node.op == Op::add || negated ? Op::add : Op::multiply;
   if (op == Op::multiply && node.op != Op::multiply && node.op != Op::power) return std::nullopt;
   Reading whole;
@@ -139,7 +141,8 @@ std::vector<Reading> readings(std::string_view text) {
 
 Reward score_countdown(const Prompt& prompt, const Completion& completion) {
   const auto json = task(prompt);
-  if (!json || !json->contains("numbers") || !json->at("numbers").is_array() || !json->contains("target") || !json->at("target").is_number_integer())
+  if (!json || !json->contains("numbers") || !json->at("numbers").is_array() || !json->contains("target") ||
+      !json->at("target").is_number_integer())
     return Reward::not_applicable();
   std::vector<Rational> numbers;
   for (const Json& number : json->at("numbers")) {
@@ -159,7 +162,8 @@ Reward score_countdown(const Prompt& prompt, const Completion& completion) {
 std::string countdown_mode(const Completion& completion) {
   const auto answer = short_answer(completion.text);
   const auto all = answer ? readings(*answer) : std::vector<Reading>{};
-  const auto longest = std::max_element(all.begin(), all.end(), [](const Reading& a, const Reading& b) { return a.numbers.size() < b.numbers.size(); });
+  const auto longest =
+      std::max_element(all.begin(), all.end(), [](const Reading& a, const Reading& b) { return a.numbers.size() < b.numbers.size(); });
   return longest == all.end() ? std::string() : longest->key;
 }
 
@@ -203,7 +207,8 @@ Reward score_colouring(const Prompt& prompt, const Completion& completion) {
     if (full[v] < '1' || full[v] > '0' + colours.get<int>()) return Reward::of(0.0);
   }
   for (const Json& edge : json->at("edges")) {
-    if (!edge.is_array() || edge.size() != 2 || !edge[0].is_number_unsigned() || !edge[1].is_number_unsigned()) return Reward::not_applicable();
+    if (!edge.is_array() || edge.size() != 2 || !edge[0].is_number_unsigned() || !edge[1].is_number_unsigned())
+      return Reward::not_applicable();
     const auto a = edge[0].get<std::size_t>(), b = edge[1].get<std::size_t>();
     if (a >= full.size() || b >= full.size()) return Reward::not_applicable();
     if (full[a] == full[b]) return Reward::of(0.0);

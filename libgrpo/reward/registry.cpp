@@ -66,8 +66,9 @@ std::unique_ptr<RewardFn> make_reward(std::string_view name, const RewardSetting
   for (std::string& known : reward_names()) {
     if (std::find(near.begin(), near.end(), known) == near.end()) listed.push_back(std::move(known));
   }
-  throw Error{ErrorKind::recipe, fmt::format("reward_funcs: no reward \"{}\"{}; known rewards: {}; a program, a server or a shared library gets its name by reward_command, reward_url or reward_library", name.substr(0, 64),
-                                             near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()),
+  throw Error{ErrorKind::recipe, fmt::format("reward_funcs: no reward \"{}\"{}; known rewards: {}; a program, a server or a shared library "
+                                             "gets its name by reward_command, reward_url or reward_library",
+                                             name.substr(0, 64), near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near.front()),
                                              fmt::join(listed, ", "))};
 }
 

@@ -72,27 +72,23 @@ std::string RewardFn::mode(const Completion& completion) const {
 RewardSet::RewardSet(const std::vector<std::string>& names, const std::vector<double>& weights, const RewardSettings& settings)
     : workers_(settings.workers), retries_(settings.retries) {
   if (!weights.empty() && weights.size() != names.size()) {
-    throw Error{ErrorKind::recipe,
-                fmt::format("reward_weights has {} numbers for {} reward_funcs; give one for each, or "
-                            "none to weigh all by 1",
-                            weights.size(), names.size())};
+    throw Error{ErrorKind::recipe, fmt::format("reward_weights has {} numbers for {} reward_funcs; give one for each, or "
+                                               "none to weigh all by 1",
+                                               weights.size(), names.size())};
   }
   detail::RewardArgs::check_names(settings.args, names);
   detail::check_external(settings, names);
-  for (std::size_t i = 0; i < names.size(); ++i)
-    add(make_reward(std::string_view(names[i]), settings), weights.empty() ? 1.0 : weights[i]);
+  for (std::size_t i = 0; i < names.size(); ++i) add(make_reward(std::string_view(names[i]), settings), weights.empty() ? 1.0 : weights[i]);
 }
 
 void RewardSet::add(std::unique_ptr<RewardFn> reward, double weight) {
   GRPO_CHECK(reward != nullptr, "RewardSet::add needs a reward");
   const std::string_view name = reward->name();
   if (std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.reward->name() == name; })) {
-    throw Error{ErrorKind::recipe,
-                fmt::format("reward \"{}\" appears twice; give it once, with the sum of the weights", name)};
+    throw Error{ErrorKind::recipe, fmt::format("reward \"{}\" appears twice; give it once, with the sum of the weights", name)};
   }
   if (!std::isfinite(weight)) {
-    throw Error{ErrorKind::recipe,
-                fmt::format("reward_weights: the weight of \"{}\" is {}, not a finite number", name, weight)};
+    throw Error{ErrorKind::recipe, fmt::format("reward_weights: the weight of \"{}\" is {}, not a finite number", name, weight)};
   }
   entries_.push_back({std::move(reward), weight});
 }

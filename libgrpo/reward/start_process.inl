@@ -134,12 +134,13 @@ StartedProcess start_process(const std::vector<std::string>& words, Setup setup)
   File err_read(err[0]), err_write(err[1]);
   for (const File* file : {&in_write, &out_read, &err_read}) ::fcntl(file->get(), F_SETFL, O_NONBLOCK);
   std::error_code problem;
-  bp::child child(bp::exe = program, bp::args = std::vector<std::string>(words.begin() + 1, words.end()), bp::posix::fd.bind(0, in_read.get()),
-                  bp::posix::fd.bind(1, out_write.get()), bp::posix::fd.bind(2, err_write.get()), problem,
-                  bp::extend::on_exec_setup = [&setup](auto& executor) {
-                    become_own_group();
-                    setup(executor);
-                  });
+  bp::child child(
+      bp::exe = program, bp::args = std::vector<std::string>(words.begin() + 1, words.end()), bp::posix::fd.bind(0, in_read.get()),
+      bp::posix::fd.bind(1, out_write.get()), bp::posix::fd.bind(2, err_write.get()), problem,
+      bp::extend::on_exec_setup = [&setup](auto& executor) {
+        become_own_group();
+        setup(executor);
+      });
   if (problem) throw fail(problem.message());
   StartedProcess started{std::move(child), std::move(in_write), std::move(out_read), std::move(err_read)};
   started.child.detach();  // its end is waited for by pid; Boost's own child would terminate and wait by itself

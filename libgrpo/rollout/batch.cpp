@@ -151,8 +151,14 @@ Part Batch::pack(const std::vector<Run>& runs) const {
       ++completions;
     }
   }
-  return {packer.ids(), packer.positions(), packer.tree, at::tensor(source, at::kLong), at::tensor(targets, at::kLong),
-          at::tensor(tokens, at::kLong), at::tensor(completion, at::kLong), completions};
+  return {packer.ids(),
+          packer.positions(),
+          packer.tree,
+          at::tensor(source, at::kLong),
+          at::tensor(targets, at::kLong),
+          at::tensor(tokens, at::kLong),
+          at::tensor(completion, at::kLong),
+          completions};
 }
 
 PackedPrompts pack_prompts(const std::vector<std::vector<std::int32_t>>& prompts) {

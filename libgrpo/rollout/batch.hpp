@@ -17,13 +17,13 @@ namespace grpo {
 
 /// One packed forward pass. L packed rows, T scored completion tokens.
 struct Part {
-  at::Tensor ids;        ///< [L] i64, what the model reads (a completion's last token predicts nothing and is left out)
-  at::Tensor positions;  ///< [L] i64, position of each row in its own text
-  SegmentTree tree;      ///< who sees whom
-  at::Tensor source;     ///< [T] i64, the row whose hidden state predicts the token
-  at::Tensor targets;    ///< [T] i64, the token
-  at::Tensor tokens;     ///< [T] i64, the token's number in the Batch
-  at::Tensor completion; ///< [T] i64, whose token it is, completions of the part counted from 0, in order
+  at::Tensor ids;                    ///< [L] i64, what the model reads (a completion's last token predicts nothing and is left out)
+  at::Tensor positions;              ///< [L] i64, position of each row in its own text
+  SegmentTree tree;                  ///< who sees whom
+  at::Tensor source;                 ///< [T] i64, the row whose hidden state predicts the token
+  at::Tensor targets;                ///< [T] i64, the token
+  at::Tensor tokens;                 ///< [T] i64, the token's number in the Batch
+  at::Tensor completion;             ///< [T] i64, whose token it is, completions of the part counted from 0, in order
   std::int64_t num_completions = 0;  ///< of this part, each of them whole
 };
 
@@ -39,7 +39,9 @@ class Batch {
   /// Group of each completion. shape: [N]
   [[nodiscard]] const std::vector<std::int64_t>& group_of() const { return group_of_; }
   [[nodiscard]] std::int64_t length(std::int64_t completion) const;
-  [[nodiscard]] std::int64_t prompt_length(std::int64_t group) const { return static_cast<std::int64_t>(prompts_[static_cast<std::size_t>(group)].size()); }
+  [[nodiscard]] std::int64_t prompt_length(std::int64_t group) const {
+    return static_cast<std::int64_t>(prompts_[static_cast<std::size_t>(group)].size());
+  }
   /// Completion of each token. shape: [T] i64
   [[nodiscard]] const at::Tensor& completion_of() const { return completion_of_; }
   /// Whether each completion ended at the token limit, not by itself. shape: [N]

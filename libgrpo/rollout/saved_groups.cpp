@@ -131,7 +131,8 @@ void SavedGroupsReader::read(std::string_view text) {
       refuse(fmt::format("{} tokens exceed the model's context of {}", line.group.prompt.ids.size() + tokens, context_length_));
     completion.text = read_text(entry, "text");
     completion.finish = entry.value("truncated", Json(false)) == Json(true) ? FinishReason::length : FinishReason::stop;
-    if (const Json version = entry.value("weight_version", Json()); version.is_number_integer()) completion.weight_version = version.get<std::int64_t>();
+    if (const Json version = entry.value("weight_version", Json()); version.is_number_integer())
+      completion.weight_version = version.get<std::int64_t>();
     const auto old = read_numbers(entry, "old_logprobs", tokens), ref = read_numbers(entry, "ref_logprobs", tokens),
                sampling = read_numbers(entry, "sampling_logprobs", tokens);
     completion.entropies = read_numbers(entry, "entropies", tokens);

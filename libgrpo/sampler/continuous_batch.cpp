@@ -41,8 +41,7 @@ std::vector<Alternative> likeliest(std::span<const float> logits, double tempera
   std::iota(ids.begin(), ids.end(), 0);
   const auto at = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
   const auto end = ids.begin() + std::min(count, static_cast<int64_t>(ids.size()));
-  std::partial_sort(ids.begin(), end, ids.end(),
-                    [&](std::int32_t a, std::int32_t b) { return at(a) != at(b) ? at(a) > at(b) : a < b; });
+  std::partial_sort(ids.begin(), end, ids.end(), [&](std::int32_t a, std::int32_t b) { return at(a) != at(b) ? at(a) > at(b) : a < b; });
   std::vector<Alternative> found;
   for (auto id = ids.begin(); id != end; ++id) found.push_back({*id, drawn.log_prob + (at(*id) - at(drawn.id)) * scale});
   return found;
@@ -179,8 +178,8 @@ ContinuousBatch::Drawn ContinuousBatch::draw(const Row& row) const {
   const WaveOptions& options = row.wave->options_;
   const auto position = static_cast<int64_t>(row.completion().ids.size());
   const bool may_end = position + 1 >= params.min_completion_length;
-  const double u = uniform({params.seed, row.wave->groups_[row.group].prompt.id, static_cast<std::uint32_t>(row.sample),
-                            static_cast<std::uint32_t>(position)});
+  const double u = uniform(
+      {params.seed, row.wave->groups_[row.group].prompt.id, static_cast<std::uint32_t>(row.sample), static_cast<std::uint32_t>(position)});
   std::span<const float> logits(row.logits, static_cast<std::size_t>(config_->vocab_size));
   std::vector<float> biased;
   if (!options.logit_bias.empty()) {
@@ -210,8 +209,7 @@ bool ContinuousBatch::append(Row& row, Drawn&& drawn) {
   const auto& ends = config_->eos_token_ids;
   const auto length = static_cast<int64_t>(grown.ids.size());
   const bool ended = std::find(ends.begin(), ends.end(), token.id) != ends.end();
-  const bool stopped =
-      !params.stop_sequences.empty() && completes_stop(row.tail, tokenizer_.token_bytes(token.id), params.stop_sequences);
+  const bool stopped = !params.stop_sequences.empty() && completes_stop(row.tail, tokenizer_.token_bytes(token.id), params.stop_sequences);
   const bool stops = ended || (stopped && length >= params.min_completion_length);
   if (stops) grown.finish = FinishReason::stop;
   if (!stops && length < params.max_completion_length) return true;

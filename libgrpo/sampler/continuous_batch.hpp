@@ -73,9 +73,9 @@ class Wave {
   const WaveOptions options_;
   PackedPrompts prompts_;
   std::vector<Segment> segments_;
-  std::vector<std::vector<float>> prompt_logits_;  // [B][V], while completions of the prompt are to begin
+  std::vector<std::vector<float>> prompt_logits_;                    // [B][V], while completions of the prompt are to begin
   std::vector<std::vector<std::vector<Alternative>>> alternatives_;  // [B*G][tokens], or nothing
-  std::size_t next_ = 0;                           // completion that enters next, groups one after the other
+  std::size_t next_ = 0;                                             // completion that enters next, groups one after the other
   std::size_t finished_ = 0;
   std::exception_ptr failure_;
 };

@@ -98,10 +98,10 @@ class Decoder {
   Rope rope_, local_rope_;
   Angles angles_, local_angles_;
 
-  std::vector<Row> tokens_;          // of this chunk
+  std::vector<Row> tokens_;           // of this chunk
   std::vector<std::int64_t> wanted_;  // lanes whose logits are wanted
-  std::int64_t rows_ = 0;            // lanes of this chunk: tokens, filled up to a multiple of kLanes
-  std::int64_t capacity_ = 0;        // lanes the buffers hold
+  std::int64_t rows_ = 0;             // lanes of this chunk: tokens, filled up to a multiple of kLanes
+  std::int64_t capacity_ = 0;         // lanes the buffers hold
   at::Tensor x_, normed_, qkv_, seen_, added_, gate_up_, gated_, low_rank_, last_, logits_;
   std::vector<at::Tensor> scratch_;  // one per thread
   DecoderTimes times_;

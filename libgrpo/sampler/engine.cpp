@@ -13,8 +13,7 @@ using std::int64_t;
 class Engine::Prefill final : public Attend {
  public:
   explicit Prefill(Engine& engine) : engine_(engine) {}
-  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
-                        const at::Tensor& v) override {
+  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override {
     auto& cache = engine_.layers_[static_cast<std::size_t>(layer)];
     cache.prompt_k = k.contiguous();
     cache.prompt_v = v.contiguous();
@@ -30,8 +29,7 @@ class Engine::Decode final : public Attend {
  public:
   Decode(Engine& engine, const std::vector<int64_t>& rows) : engine_(engine), rows_(rows), spans_(rows.size()) {}
 
-  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k,
-                        const at::Tensor& v) override {
+  at::Tensor operator()(int64_t layer, const AttentionRule& rule, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) override {
     auto& cache = engine_.layers_[static_cast<std::size_t>(layer)];
     const int64_t width = k.size(1) * k.size(2);
     const auto keys = k.contiguous(), values = v.contiguous();

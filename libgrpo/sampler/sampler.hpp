@@ -18,8 +18,8 @@ struct SamplingParams {
   std::int64_t min_completion_length = 0;  ///< end tokens are not drawn before this many tokens
   double temperature = 1.0;
   double top_p = 1.0;
-  std::int64_t top_k = 0;   ///< 0: off
-  double min_p = 0.0;       ///< keep tokens at least this share as likely as the likeliest
+  std::int64_t top_k = 0;  ///< 0: off
+  double min_p = 0.0;      ///< keep tokens at least this share as likely as the likeliest
   /// A completion ends, by itself and not truncated, with the token whose text completes one of these; the text is kept.
   std::vector<std::string> stop_sequences;
   std::uint64_t seed = 42;  ///< draws depend on (seed, prompt id, sample, position) alone

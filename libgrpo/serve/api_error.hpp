@@ -9,7 +9,8 @@ namespace grpo::serve {
 class ApiError : public std::runtime_error {
  public:
   /// `param`: the field that is wrong, or empty.
-  ApiError(int status, const std::string& message, std::string param = {}) : std::runtime_error(message), status_(status), param_(std::move(param)) {}
+  ApiError(int status, const std::string& message, std::string param = {})
+      : std::runtime_error(message), status_(status), param_(std::move(param)) {}
 
   [[nodiscard]] int status() const { return status_; }
   [[nodiscard]] const std::string& param() const { return param_; }

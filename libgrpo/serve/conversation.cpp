@@ -20,7 +20,8 @@ bool has_type_text(const Json& value) {
 }  // namespace
 
 Prompt render_conversation(Body& body, const Model& model, const Json& messages, const Json& extra) {
-  if (!model.chat) throw ApiError(400, "the model brings no chat template; ask for /v1/completions, or start the server with --chat_template", "messages");
+  if (!model.chat)
+    throw ApiError(400, "the model brings no chat template; ask for /v1/completions, or start the server with --chat_template", "messages");
   if (!messages.is_array() || messages.empty()) body.fail("messages", "must be a list of {\"role\", \"content\"}");
   for (const Json& message : messages) {
     if (!message.is_object() || !message.contains("role") || !message["role"].is_string())
@@ -30,13 +31,11 @@ Prompt render_conversation(Body& body, const Model& model, const Json& messages,
     if (content.is_string() || content.is_null()) continue;
     if (!content.is_array()) body.fail("messages", "a content is a string or a list of parts");
     for (const Json& part : content)
-      if (!has_type_text(part) || !part.contains("text"))
-        body.fail("messages", "only parts of type \"text\" are understood");
+      if (!has_type_text(part) || !part.contains("text")) body.fail("messages", "only parts of type \"text\" are understood");
   }
   try {
     Prompt prompt;
-    prompt.text = model.chat->render_json(to_text(messages),
-                                          {true, model.bos_token, model.eos_token, extra.dump(), model.now});
+    prompt.text = model.chat->render_json(to_text(messages), {true, model.bos_token, model.eos_token, extra.dump(), model.now});
     prompt.ids = model.tokenizer->encode(prompt.text);
     return prompt;
   } catch (const Error& error) {

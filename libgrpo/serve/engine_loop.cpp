@@ -32,7 +32,9 @@ EngineLoop::~EngineLoop() {
   thread_.join();
 }
 
-void EngineLoop::make_batch() { batch_ = std::make_unique<ContinuousBatch>(*model_, tokenizer_, options_.max_rows, options_.prefix_tokens); }
+void EngineLoop::make_batch() {
+  batch_ = std::make_unique<ContinuousBatch>(*model_, tokenizer_, options_.max_rows, options_.prefix_tokens);
+}
 
 int64_t EngineLoop::completion_tokens(const GenerationRequest& request) const { return whole_pages(request.params.max_completion_length); }
 
@@ -52,7 +54,8 @@ std::shared_ptr<Job> EngineLoop::submit(GenerationRequest request) {
   const std::lock_guard lock(mutex_);
   if (draining_ || stopping_) throw ApiError(503, "the server is shutting down");
   if (status_.waiting >= options_.max_waiting)
-    throw ApiError(429, fmt::format("{} requests wait already, as many as --max_waiting_requests allows; try again later", status_.waiting));
+    throw ApiError(429,
+                   fmt::format("{} requests wait already, as many as --max_waiting_requests allows; try again later", status_.waiting));
   const std::string& client = job->request().client;
   auto line = std::find_if(lines_.begin(), lines_.end(), [&](const Line& one) { return one.client == client; });
   if (line == lines_.end()) line = lines_.insert(lines_.end(), {client, {}});

@@ -19,20 +19,20 @@
 namespace grpo::serve {
 
 struct EngineOptions {
-  std::int64_t max_rows = 256;            ///< completions that grow at once
-  std::int64_t max_waiting = 512;         ///< requests that have not begun
+  std::int64_t max_rows = 256;              ///< completions that grow at once
+  std::int64_t max_waiting = 512;           ///< requests that have not begun
   std::int64_t max_cache_tokens = 1 << 20;  ///< what keys and values of prompts and completions may come to
-  std::int64_t prefix_tokens = 8192;      ///< prompts kept for later ones that begin alike; 0: none
-  std::int64_t num_threads = 0;           ///< 0: as torch chooses
+  std::int64_t prefix_tokens = 8192;        ///< prompts kept for later ones that begin alike; 0: none
+  std::int64_t num_threads = 0;             ///< 0: as torch chooses
 };
 
 enum class PauseMode { keep, wait, abort };  ///< running requests: stand still | end first | are cut short
 
 struct EngineStatus {
-  std::int64_t rows = 0, running = 0, waiting = 0;  ///< completions that grow; requests that have begun; that have not
-  std::int64_t version = 0;                         ///< of the weights
-  std::int64_t drawn_tokens = 0;                    ///< since the start
-  std::int64_t prefix_tokens = 0, prefix_found = 0; ///< kept now; ever taken from what was kept
+  std::int64_t rows = 0, running = 0, waiting = 0;   ///< completions that grow; requests that have begun; that have not
+  std::int64_t version = 0;                          ///< of the weights
+  std::int64_t drawn_tokens = 0;                     ///< since the start
+  std::int64_t prefix_tokens = 0, prefix_found = 0;  ///< kept now; ever taken from what was kept
   bool paused = false;
 };
 

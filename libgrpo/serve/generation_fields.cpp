@@ -98,8 +98,8 @@ void read_prompt_ids(Body& body, std::vector<Prompt>& prompts) {
   for (std::size_t i = 0; i < prompts.size(); ++i) prompts[i].id = first + i;
 }
 
-void fit_lengths(Body& body, const std::string& prompt_field, const std::string& length_field, int64_t otherwise,
-                 const ModelConfig& config, GenerationRequest& request) {
+void fit_lengths(Body& body, const std::string& prompt_field, const std::string& length_field, int64_t otherwise, const ModelConfig& config,
+                 GenerationRequest& request) {
   int64_t longest = 0;
   for (const Prompt& prompt : request.prompts) {
     if (prompt.ids.empty()) body.fail(prompt_field, "a prompt has no tokens");
@@ -110,14 +110,18 @@ void fit_lengths(Body& body, const std::string& prompt_field, const std::string&
   }
   SamplingParams& p = request.params;
   const int64_t room = config.context_length - longest;
-  if (room < 1) body.fail(prompt_field, fmt::format("a prompt of {} tokens leaves no room in the model's context of {}", longest, config.context_length));
+  if (room < 1)
+    body.fail(prompt_field,
+              fmt::format("a prompt of {} tokens leaves no room in the model's context of {}", longest, config.context_length));
   p.max_completion_length = body.integer(length_field, 1, INT32_MAX).value_or(otherwise < 0 ? room : otherwise);
   if (p.max_completion_length > room)
     body.fail(length_field, fmt::format("a prompt of {} tokens and {} more exceed the model's context of {}", longest,
                                         p.max_completion_length, config.context_length));
-  if (p.min_completion_length > p.max_completion_length) body.fail("min_tokens", fmt::format("is above {} = {}", length_field, p.max_completion_length));
+  if (p.min_completion_length > p.max_completion_length)
+    body.fail("min_tokens", fmt::format("is above {} = {}", length_field, p.max_completion_length));
   if (static_cast<int64_t>(request.prompts.size()) * p.num_generations > kMostChoices)
-    body.fail("n", fmt::format("{} prompts times n are more than {} completions; send several requests", request.prompts.size(), kMostChoices));
+    body.fail("n",
+              fmt::format("{} prompts times n are more than {} completions; send several requests", request.prompts.size(), kMostChoices));
 }
 
 }  // namespace grpo::serve

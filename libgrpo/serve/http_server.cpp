@@ -16,7 +16,8 @@ constexpr int kBacklog = 512;  // httplib's own is 5: of many clients that conne
 /// Takes as long for every key of the same length.
 bool same_key(const std::string& a, const std::string& b) {
   unsigned different = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size(); ++i) different |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[b.empty() ? 0 : i % b.size()]);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    different |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[b.empty() ? 0 : i % b.size()]);
   return different == 0;
 }
 
@@ -110,7 +111,8 @@ class HttpServer::Impl final : public httplib::Server {
       return refuse(401, "this server wants its key: Authorization: Bearer KEY");
     if (const std::string length = request.get_header_value("Content-Length"); !length.empty()) {
       if (length.size() > 18 || length.find_first_not_of("0123456789") != std::string::npos)
-        return refuse(length.find_first_not_of("0123456789") != std::string::npos ? 400 : 413, "Content-Length is no size that can be served");
+        return refuse(length.find_first_not_of("0123456789") != std::string::npos ? 400 : 413,
+                      "Content-Length is no size that can be served");
       if (std::stoll(length) > options_.max_body_bytes) return refuse(413, too_large());
     }
     if (request.is_multipart_form_data()) return refuse(415, "the body must be JSON");
@@ -130,7 +132,8 @@ class HttpServer::Impl final : public httplib::Server {
       if (!whole) {
         Connection::current()->close_after_reply();
         response.set_header("Connection", "close");
-        return fits ? send(error_reply(408, "the body did not come to its end in time"), response) : send(error_reply(413, too_large()), response);
+        return fits ? send(error_reply(408, "the body did not come to its end in time"), response)
+                    : send(error_reply(413, too_large()), response);
       }
     }
     answer(request, std::move(body), response);
@@ -147,7 +150,9 @@ class HttpServer::Impl final : public httplib::Server {
     send(service_.handle(request), response);
   }
 
-  [[nodiscard]] std::string too_large() const { return fmt::format("the body is larger than {} bytes; send several requests", options_.max_body_bytes); }
+  [[nodiscard]] std::string too_large() const {
+    return fmt::format("the body is larger than {} bytes; send several requests", options_.max_body_bytes);
+  }
 
   const Service& service_;
   const HttpOptions options_;

@@ -12,11 +12,11 @@ namespace grpo::serve {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  std::int64_t port = 8000;                ///< 0: any that is free
-  std::string api_key;                     ///< empty: none is asked for
-  std::int64_t max_connections = 256;      ///< served at once; further ones wait
+  std::int64_t port = 8000;            ///< 0: any that is free
+  std::string api_key;                 ///< empty: none is asked for
+  std::int64_t max_connections = 256;  ///< served at once; further ones wait
   std::int64_t max_body_bytes = 32 << 20;
-  std::int64_t request_seconds = 30;       ///< until a request is there, headers and body
+  std::int64_t request_seconds = 30;  ///< until a request is there, headers and body
 };
 
 class HttpServer {

@@ -22,7 +22,9 @@ HttpReply reply_json(const Json& json) {
 
 HttpReply Service::health(const HttpRequest& /*request*/) const { return reply_json({{"status", "ok"}}); }
 
-HttpReply Service::version(const HttpRequest& /*request*/) const { return reply_json({{"version", GRPO_VERSION}, {"server", "grpo_serve"}}); }
+HttpReply Service::version(const HttpRequest& /*request*/) const {
+  return reply_json({{"version", GRPO_VERSION}, {"server", "grpo_serve"}});
+}
 
 HttpReply Service::world_size(const HttpRequest& /*request*/) const { return reply_json({{"world_size", 1}}); }
 

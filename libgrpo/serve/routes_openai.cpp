@@ -18,7 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::int64_t;
 
-
 /// What a client asked to see, besides the text.
 struct Wanted {
   bool chat = false, stream = false, usage = false, log_probs = false, token_ids = false, tokens_as_ids = false, keep_stop = false;
@@ -43,7 +42,8 @@ void read_wanted(Body& body, Wanted& wanted) {
   wanted.id = fmt::format("{}-{:x}-{}", wanted.chat ? "chatcmpl" : "cmpl", wanted.created, ++count);
   body.ignore({"user", "metadata", "store", "service_tier", "priority", "request_id"});
   body.refuse({"echo", "suffix", "frequency_penalty", "presence_penalty", "structured_outputs", "guided_regex", "guided_json",
-               "prompt_logprobs", "ignore_eos", "stop_token_ids", "bad_words", "allowed_token_ids", "use_beam_search", "logits_processors"});
+               "prompt_logprobs", "ignore_eos", "stop_token_ids", "bad_words", "allowed_token_ids", "use_beam_search",
+               "logits_processors"});
   body.refuse({"repetition_penalty", "length_penalty"}, 1.0);
   if (const auto skip = body.boolean("skip_special_tokens"); skip && !*skip)
     body.fail("skip_special_tokens", "special tokens are never in the text; ask for return_token_ids");
@@ -242,7 +242,8 @@ HttpReply answer(EngineLoop& engine, const Model& model, ServeMetrics& metrics, 
     };
     return reply;
   }
-  const auto choices = collect(*job, *model.tokenizer, wanted.keep_stop, gone, [&] { engine.cancel(*job); }, [&] { timing->first(); });
+  const auto choices = collect(
+      *job, *model.tokenizer, wanted.keep_stop, gone, [&] { engine.cancel(*job); }, [&] { timing->first(); });
   timing->end();
   Json json = envelope(wanted, model.name, *job);
   json["choices"] = Json::array();
@@ -259,8 +260,13 @@ HttpReply answer(EngineLoop& engine, const Model& model, ServeMetrics& metrics, 
 }  // namespace
 
 HttpReply Service::models(const HttpRequest& /*request*/) const {
-  const Json model = {{"id", model_.name}, {"object", "model"}, {"created", created_}, {"owned_by", "libgrpo"},
-                      {"root", model_.name}, {"parent", nullptr}, {"max_model_len", engine_.config().context_length}};
+  const Json model = {{"id", model_.name},
+                      {"object", "model"},
+                      {"created", created_},
+                      {"owned_by", "libgrpo"},
+                      {"root", model_.name},
+                      {"parent", nullptr},
+                      {"max_model_len", engine_.config().context_length}};
   HttpReply reply;
   reply.body = to_text(Json{{"object", "list"}, {"data", Json::array({model})}});
   return reply;

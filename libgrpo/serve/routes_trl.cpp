@@ -44,7 +44,8 @@ void add_log_probs(Json& values, Json& ids, const Choice& choice) {
 HttpReply trl_answer(EngineLoop& engine, const Tokenizer& tokenizer, GenerationRequest request, bool log_probs,
                      const std::function<bool()>& gone) {
   const auto job = engine.submit(std::move(request));
-  const auto choices = collect(*job, tokenizer, false, gone, [&] { engine.cancel(*job); }, [] {});
+  const auto choices = collect(
+      *job, tokenizer, false, gone, [&] { engine.cancel(*job); }, [] {});
   Json prompts = Json::array(), completions = Json::array(), values = Json::array(), ids = Json::array();
   for (const Prompt& prompt : job->request().prompts) prompts.push_back(prompt.ids);
   for (const Choice& choice : choices) {

@@ -70,8 +70,7 @@ HttpReply Service::dispatch(const HttpRequest& request) const {
   const auto found = routes_.find(path);
   if (found == routes_.end()) throw ApiError(404, fmt::format("no such route: {} {:.200}", request.method, request.path));
   const Route& route = found->second;
-  if (request.method != route.method)
-    throw ApiError(405, fmt::format("{} takes {}, not {}", request.path, route.method, request.method));
+  if (request.method != route.method) throw ApiError(405, fmt::format("{} takes {}, not {}", request.path, route.method, request.method));
   if (route.changes_weights && !load_)
     throw ApiError(403, fmt::format("{}: this server was started without --enable_weight_updates", path));
   HttpReply reply = (this->*route.handler)(request);

@@ -19,7 +19,7 @@ namespace grpo::serve {
 struct HttpRequest {
   std::string method, path, body;
   std::map<std::string, std::string> query;
-  std::string client;                     ///< who asks: the address
+  std::string client;                                 ///< who asks: the address
   std::function<bool()> gone = [] { return false; };  ///< whether the client has left
 };
 
@@ -89,8 +89,8 @@ class Service {
   std::map<std::string, Route> routes_;  // path without a slash at its end
   const std::int64_t created_;
   mutable ServeMetrics metrics_;
-  mutable std::mutex weights_;            // one change at a time
-  mutable std::string weights_path_;      // of the latest change
+  mutable std::mutex weights_;        // one change at a time
+  mutable std::string weights_path_;  // of the latest change
 };
 
 /// An error in OpenAI's format.

@@ -35,8 +35,8 @@ SegmentTree decode_tree(const at::Tensor& table) {
 
 class TreeAttention : public torch::autograd::Function<TreeAttention> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const at::Tensor& tree, const AttentionRule& rule) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& tree,
+                            const AttentionRule& rule) {
     auto [out, lse] = tree_attention_forward(q, k, v, decode_tree(tree), rule);
     ctx->save_for_backward({q, k, v, out, lse, tree});
     ctx->saved_data["scale"] = rule.scale;
@@ -47,10 +47,9 @@ class TreeAttention : public torch::autograd::Function<TreeAttention> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const AttentionRule rule(ctx->saved_data["scale"].toDouble(), ctx->saved_data["window"].toInt(),
-                             ctx->saved_data["softcap"].toDouble());
-    auto [dq, dk, dv] = tree_attention_backward(grads[0].contiguous(), saved[0], saved[1], saved[2], saved[3], saved[4],
-                                                decode_tree(saved[5]), rule);
+    const AttentionRule rule(ctx->saved_data["scale"].toDouble(), ctx->saved_data["window"].toInt(), ctx->saved_data["softcap"].toDouble());
+    auto [dq, dk, dv] =
+        tree_attention_backward(grads[0].contiguous(), saved[0], saved[1], saved[2], saved[3], saved[4], decode_tree(saved[5]), rule);
     return {dq, dk, dv, at::Tensor(), at::Tensor()};
   }
 };

@@ -13,8 +13,7 @@ constexpr int64_t kQueryBlock = 64;  // query tokens whose scores are alive at o
 
 struct Shape {
   int64_t hq, hkv, d, group;
-  explicit Shape(const at::Tensor& q, const at::Tensor& k)
-      : hq(q.size(1)), hkv(k.size(1)), d(q.size(2)), group(hq / hkv) {}
+  explicit Shape(const at::Tensor& q, const at::Tensor& k) : hq(q.size(1)), hkv(k.size(1)), d(q.size(2)), group(hq / hkv) {}
 };
 
 /// Copies strided rows into a dense matrix.
@@ -143,8 +142,7 @@ std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, c
       if (softcap > 0.0F) cap_scores(scores.data(), rows * reach, softcap);
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t token = r / s.group;
-        lse_data[(at_row + token) * s.hq + head * s.group + r % s.group] =
-            softmax_row(scores.data() + r * reach, range.of(token), reach);
+        lse_data[(at_row + token) * s.hq + head * s.group + r % s.group] = softmax_row(scores.data() + r * reach, range.of(token), reach);
       }
       gemm(rows, s.d, reach, 1.0F, scores.data(), reach, block_values, s.d, false, 0.0F, result.data(), s.d);
       for (int64_t t = 0; t < tokens; ++t)
@@ -154,9 +152,8 @@ std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, c
   return {out, lse};
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at::Tensor& dout, const at::Tensor& q,
-                                                                       const at::Tensor& k, const at::Tensor& v,
-                                                                       const at::Tensor& out, const at::Tensor& lse,
+std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                                                                       const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse,
                                                                        const SegmentTree& tree, const AttentionRule& rule) {
   const Shape s(q, k);
   const auto scale = static_cast<float>(rule.scale), softcap = static_cast<float>(rule.softcap);
@@ -195,15 +192,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at:
       gemm(rows, reach, s.d, scale, queries.data(), s.d, block_keys, s.d, true, 0.0F, scores.data(), reach);
       if (softcap > 0.0F) cap_scores_with_slope(scores.data(), slopes.data(), rows * reach, softcap);
       for (int64_t r = 0; r < rows; ++r)
-        probabilities_row(scores.data() + r * reach,
-                          lse_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group],
+        probabilities_row(scores.data() + r * reach, lse_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group],
                           range.of(r / s.group), reach);
       gemm_at_b(reach, s.d, rows, scores.data(), reach, douts.data(), s.d, dvalues.data() + range.low * s.d, s.d);
       gemm(rows, reach, s.d, 1.0F, douts.data(), s.d, block_values, s.d, true, 0.0F, dscores.data(), reach);
       for (int64_t r = 0; r < rows; ++r)
         score_gradient_row(scores.data() + r * reach, dscores.data() + r * reach,
-                           delta_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group],
-                           range.of(r / s.group));
+                           delta_data[(at_row + r / s.group) * s.hq + head * s.group + r % s.group], range.of(r / s.group));
       if (softcap > 0.0F) multiply(scores.data(), slopes.data(), rows * reach);
       gemm(rows, s.d, reach, scale, scores.data(), reach, block_keys, s.d, false, 0.0F, dqueries.data(), s.d);
       for (int64_t t = 0; t < tokens; ++t)

@@ -14,9 +14,8 @@ std::tuple<at::Tensor, at::Tensor> tree_attention_forward(const at::Tensor& q, c
                                                           const SegmentTree& tree, const AttentionRule& rule);
 
 /// -> dq, dk, dv
-std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at::Tensor& dout, const at::Tensor& q,
-                                                                       const at::Tensor& k, const at::Tensor& v,
-                                                                       const at::Tensor& out, const at::Tensor& lse,
+std::tuple<at::Tensor, at::Tensor, at::Tensor> tree_attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                                                                       const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse,
                                                                        const SegmentTree& tree, const AttentionRule& rule);
 
 }  // namespace grpo

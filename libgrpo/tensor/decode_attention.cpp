@@ -15,8 +15,8 @@ struct Heads {
 };
 
 /// All query heads of one key head, for one row. `scores` holds group x (tokens) floats.
-GRPO_SIMD_CLONES void attend_row(float* out, const float* q, const std::vector<KeySpan>& spans, int64_t head, const Heads& h,
-                                 float scale, float softcap, float* scores, int64_t tokens) {
+GRPO_SIMD_CLONES void attend_row(float* out, const float* q, const std::vector<KeySpan>& spans, int64_t head, const Heads& h, float scale,
+                                 float softcap, float* scores, int64_t tokens) {
   int64_t at = 0;
   for (const KeySpan& span : spans) {
     const float* key = span.keys + head * h.width;

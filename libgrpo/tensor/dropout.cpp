@@ -14,7 +14,7 @@ using std::int64_t;
 using std::uint32_t;
 using std::uint64_t;
 
-constexpr int64_t kCounters = 64;            // taken together
+constexpr int64_t kCounters = 64;          // taken together
 constexpr int64_t kBlock = 4 * kCounters;  // entries they decide
 
 /// bits[w * kCounters + i] is word w of philox4x32 at counter first + i (random.hpp): the same numbers, many at a time.

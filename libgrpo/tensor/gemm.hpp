@@ -8,11 +8,11 @@
 namespace grpo {
 
 /// Row-major C[m,n] = alpha * A[m,k] B + beta * C, where B is [k,n], or [n,k] if `b_transposed`. ld* are row strides.
-void gemm(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const float* a, std::int64_t lda, const float* b,
-          std::int64_t ldb, bool b_transposed, float beta, float* c, std::int64_t ldc);
+void gemm(std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+          bool b_transposed, float beta, float* c, std::int64_t ldc);
 
 /// Row-major C[m,n] += A^T B with A [k,m], B [k,n].
-void gemm_at_b(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
-               std::int64_t ldb, float* c, std::int64_t ldc);
+void gemm_at_b(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c,
+               std::int64_t ldc);
 
 }  // namespace grpo

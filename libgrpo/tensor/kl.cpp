@@ -6,9 +6,7 @@ namespace grpo {
 
 at::Tensor kl_k1(const at::Tensor& log_probs, const at::Tensor& ref_log_probs) { return log_probs - ref_log_probs; }
 
-at::Tensor kl_k2(const at::Tensor& log_probs, const at::Tensor& ref_log_probs) {
-  return (ref_log_probs - log_probs).square() / 2.0;
-}
+at::Tensor kl_k2(const at::Tensor& log_probs, const at::Tensor& ref_log_probs) { return (ref_log_probs - log_probs).square() / 2.0; }
 
 at::Tensor kl_k3(const at::Tensor& log_probs, const at::Tensor& ref_log_probs) {
   constexpr double kLinearFrom = 20.0;

@@ -15,8 +15,8 @@ void lane_norm(float* y, const float* x, const float* weight, std::int64_t n, fl
 void lane_add(float* x, const float* y, float scale, std::int64_t n, std::int64_t rows, std::int64_t lanes);
 
 /// Turns the first 2 * half features of each of `heads` heads, in place. shape: cos and sin [half][rows]
-void lane_rotate(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t half, std::int64_t width,
-                 std::int64_t rows, std::int64_t lanes);
+void lane_rotate(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t half, std::int64_t width, std::int64_t rows,
+                 std::int64_t lanes);
 
 /// y = act(gate) * up, over n consecutive floats.
 void lane_swiglu(float* y, const float* gate, const float* up, std::int64_t n);

@@ -83,13 +83,13 @@ void panel_portable(const LaneOutput& out, int64_t column, int64_t n, const floa
 }
 
 #if GRPO_LANES_X86
-__attribute__((target("arch=x86-64-v3"))) void panel_avx2(const LaneOutput& out, int64_t column, int64_t n, const float* x,
-                                                          int64_t rows, const Weights& w) {
+__attribute__((target("arch=x86-64-v3"))) void panel_avx2(const LaneOutput& out, int64_t column, int64_t n, const float* x, int64_t rows,
+                                                          const Weights& w) {
   panel_narrow<8, 6>(out, column, n, x, rows, w);
 }
 
-__attribute__((target("arch=x86-64-v4"))) void panel_avx512(const LaneOutput& out, int64_t column, int64_t n, const float* x,
-                                                            int64_t rows, const Weights& w) {
+__attribute__((target("arch=x86-64-v4"))) void panel_avx512(const LaneOutput& out, int64_t column, int64_t n, const float* x, int64_t rows,
+                                                            const Weights& w) {
   int64_t r = 0;
   for (; r + 64 <= rows; r += 64) strip<16, 4, 6>(shifted(out, r), column, n, x + r, rows, w);
   if (rows - r == 48) strip<16, 3, 8>(shifted(out, r), column, n, x + r, rows, w);

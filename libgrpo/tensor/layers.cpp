@@ -28,8 +28,7 @@ GRPO_SIMD_CLONES float rms_norm_row(float* y, const float* x, const float* w, in
 }
 
 /// dx = r (w dy - x r^2 mean(w dy x)); dw += dy x r
-GRPO_SIMD_CLONES void rms_norm_row_backward(float* dx, float* dw, const float* dy, const float* x, const float* w, int64_t n,
-                                            float r) {
+GRPO_SIMD_CLONES void rms_norm_row_backward(float* dx, float* dw, const float* dy, const float* x, const float* w, int64_t n, float r) {
   float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; ++i) sum += dy[i] * w[i] * x[i];
@@ -78,8 +77,8 @@ GRPO_SIMD_CLONES void geglu_row_backward(float* dx, const float* dy, const float
 
 /// Turns the first 2 * half entries of each head, copies the others.
 /// sign = 1 turns forward, -1 back: the gradient of a rotation is the inverse rotation.
-GRPO_SIMD_CLONES void rotate_row(float* y, const float* x, const float* cos, const float* sin, int64_t heads, int64_t half,
-                                 int64_t width, float sign) {
+GRPO_SIMD_CLONES void rotate_row(float* y, const float* x, const float* cos, const float* sin, int64_t heads, int64_t half, int64_t width,
+                                 float sign) {
   for (int64_t h = 0; h < heads; ++h, x += width, y += width) {
 #pragma omp simd
     for (int64_t i = 0; i < half; ++i) {

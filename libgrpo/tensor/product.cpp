@@ -19,7 +19,7 @@ std::optional<c10::TypedOperatorHandle<Linear>> find_onednn() {
 }
 
 constexpr std::int64_t kRowsOfThread = 128;  // with fewer, b is read too often for what is done with it
-constexpr double kLarge = 1 << 24;  // multiplications; oneDNN takes its time to begin
+constexpr double kLarge = 1 << 24;           // multiplications; oneDNN takes its time to begin
 
 }  // namespace
 

@@ -71,8 +71,8 @@ GRPO_SIMD_CLONES void logit_gradient_row(float* z, std::int64_t n, float scale, 
 
 class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
  public:
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
-                               const at::Tensor& targets, double temperature, double softcap) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                               double temperature, double softcap) {
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
     const auto full = weight.to(at::kFloat);
     const auto scale = static_cast<float>(1.0 / temperature);
@@ -166,8 +166,8 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
 
 }  // namespace
 
-TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                   double temperature, double softcap) {
+TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
+                                   double softcap) {
   auto logits = at::linear(hidden, weight.to(hidden.scalar_type()));
   if (softcap > 0.0) logits = softcap * at::tanh(logits / softcap);
   logits = logits / temperature;

@@ -24,7 +24,7 @@ TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, con
                          double softcap = 0.0);
 
 /// The readable version of the same function. cost: several [T,V] tensors
-TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                                   double temperature, double softcap = 0.0);
+TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
+                                   double softcap = 0.0);
 
 }  // namespace grpo

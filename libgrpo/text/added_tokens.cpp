@@ -67,8 +67,7 @@ AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std
 
 std::int32_t AddedTokenFinder::child_of(std::int32_t node, unsigned char byte) const noexcept {
   std::int32_t next = nodes_[static_cast<std::size_t>(node)].child;
-  while (next >= 0 && nodes_[static_cast<std::size_t>(next)].byte != byte)
-    next = nodes_[static_cast<std::size_t>(next)].sibling;
+  while (next >= 0 && nodes_[static_cast<std::size_t>(next)].byte != byte) next = nodes_[static_cast<std::size_t>(next)].sibling;
   return next;
 }
 

@@ -15,8 +15,8 @@
 namespace grpo {
 namespace {
 
-constexpr std::size_t kShortPiece = 48;  // below this, scanning for the lowest rank beats a heap
-constexpr std::size_t kWholePiece = 256; // longer tokens are not looked up whole
+constexpr std::size_t kShortPiece = 48;   // below this, scanning for the lowest rank beats a heap
+constexpr std::size_t kWholePiece = 256;  // longer tokens are not looked up whole
 constexpr std::int32_t kNoRank = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint64_t kFree = std::numeric_limits<std::uint64_t>::max();
 
@@ -68,11 +68,10 @@ void BpeModel::read_rules(const Merges& merges) {
     const std::int32_t right_id = table_->find(right);
     const std::int32_t result = table_->find(joined);
     if (left_id < 0 || right_id < 0 || result < 0) {
-      throw Error(ErrorKind::data,
-                  fmt::format("merge {} ('{}' + '{}'): '{}' is not in the vocabulary", rank, left, right,
-                              left_id < 0    ? left
-                              : right_id < 0 ? right
-                                             : std::string_view(joined)));
+      throw Error(ErrorKind::data, fmt::format("merge {} ('{}' + '{}'): '{}' is not in the vocabulary", rank, left, right,
+                                               left_id < 0    ? left
+                                               : right_id < 0 ? right
+                                                              : std::string_view(joined)));
     }
     merges_.emplace_back(left_id, right_id);
     const std::uint64_t key = pair_key(left_id, right_id);
@@ -187,9 +186,7 @@ void BpeModel::symbols_of_characters(std::string_view piece, Push&& push) const 
 }
 
 void BpeModel::merge(std::string_view piece, std::vector<std::int32_t>& out) const {
-  const auto symbols = [&](auto&& push) {
-    options_.byte_level ? symbols_of_bytes(piece, push) : symbols_of_characters(piece, push);
-  };
+  const auto symbols = [&](auto&& push) { options_.byte_level ? symbols_of_bytes(piece, push) : symbols_of_characters(piece, push); };
   // One byte gives one symbol at most; only a suffix spelled in bytes can give more.
   if (piece.size() <= kShortPiece && options_.prefix.empty() && options_.suffix.empty()) {
     std::array<std::int32_t, kShortPiece> ids;

@@ -43,8 +43,7 @@ std::string byte_level_decode(std::string_view token) {
   bytes.reserve(token.size());
   for (std::size_t at = 0; at < token.size();) {
     const Utf8Step step = utf8_step(token, at);
-    if (!step.valid || step.code_point >= kBytes.byte.size() || kBytes.byte[step.code_point] < 0)
-      return std::string(token);
+    if (!step.valid || step.code_point >= kBytes.byte.size() || kBytes.byte[step.code_point] < 0) return std::string(token);
     bytes.push_back(static_cast<char>(static_cast<unsigned char>(kBytes.byte[step.code_point])));
     at += step.length;
   }

@@ -13,8 +13,8 @@ namespace grpo {
 namespace {
 
 /// "name, line 3, in `{{ messages[0].role }}`: what"
-[[noreturn]] void fail_at(const std::string& name, int line, std::string_view source, std::size_t begin,
-                          std::size_t end, const std::string& what) {
+[[noreturn]] void fail_at(const std::string& name, int line, std::string_view source, std::size_t begin, std::size_t end,
+                          const std::string& what) {
   begin = std::min(begin, source.size());
   std::string shown(source.substr(begin, std::max(end, begin) - begin));
   constexpr std::size_t kShown = 120;
@@ -52,8 +52,8 @@ struct ChatTemplate::Impl {
 ChatTemplate::ChatTemplate(std::string_view source, std::string name) : impl_(std::make_unique<Impl>()) {
   impl_->name = std::move(name);
   if (source.size() > jinja::kMaxSourceBytes) {
-    throw Error(ErrorKind::data, impl_->name + ": a template of " + std::to_string(source.size()) +
-                                     " bytes is above the limit of " + std::to_string(jinja::kMaxSourceBytes));
+    throw Error(ErrorKind::data, impl_->name + ": a template of " + std::to_string(source.size()) + " bytes is above the limit of " +
+                                     std::to_string(jinja::kMaxSourceBytes));
   }
   if (const auto bad = jinja::first_invalid_utf8(source)) {
     throw Error(ErrorKind::data, impl_->name + ": not valid UTF-8 at byte " + std::to_string(*bad));
@@ -135,12 +135,12 @@ std::string ChatTemplate::render_json(std::string_view messages_json, const Opti
     throw Error(ErrorKind::data, impl_->name + ": messages: " + failure.what());
   }
   const jinja::Items* given = messages.is<jinja::List>() ? messages.list() : nullptr;
-  const bool all_dicts = given && std::all_of(given->begin(), given->end(),
-                                              [](const jinja::Value& message) { return message.is<jinja::Dict>(); });
+  const bool all_dicts =
+      given && std::all_of(given->begin(), given->end(), [](const jinja::Value& message) { return message.is<jinja::Dict>(); });
   if (!all_dicts) {
     jinja::Budget budget;
-    throw Error(ErrorKind::data, impl_->name + ": messages must be a JSON list of objects, not " +
-                                     jinja::to_repr(messages, budget).substr(0, 100));
+    throw Error(ErrorKind::data,
+                impl_->name + ": messages must be a JSON list of objects, not " + jinja::to_repr(messages, budget).substr(0, 100));
   }
   jinja::Items items;
   for (const jinja::Value& message : *given) items.push_back(with_reasoning_names(message));

@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 
-
 namespace grpo {
 namespace {
 
@@ -42,8 +41,7 @@ std::optional<std::string> find_chat_template(const std::filesystem::path& model
   std::error_code error;
   if (std::filesystem::is_directory(model, error)) {
     if (std::filesystem::exists(model / "chat_template.jinja", error)) return read_file(model / "chat_template.jinja", kMaxFileBytes);
-    if (std::filesystem::exists(model / "tokenizer_config.json", error))
-      return from_config(model / "tokenizer_config.json");
+    if (std::filesystem::exists(model / "tokenizer_config.json", error)) return from_config(model / "tokenizer_config.json");
     return std::nullopt;
   }
   if (model.extension() == ".gguf") {

@@ -9,8 +9,7 @@
 
 namespace grpo::jinja {
 
-Bound::Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> names,
-             std::size_t required)
+Bound::Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> names, std::size_t required)
     : function_(function), values_(names.size(), nullptr) {
   if (arguments.positional.size() > names.size()) {
     throw Failure(function_ + " takes at most " + std::to_string(names.size()) + " arguments, got " +
@@ -52,9 +51,7 @@ std::optional<std::string> plain_digits(std::string_view text) {
       out += text[i];
       continue;
     }
-    const auto is_alnum = [&](std::size_t k) {
-      return k < text.size() && std::isalnum(static_cast<unsigned char>(text[k]));
-    };
+    const auto is_alnum = [&](std::size_t k) { return k < text.size() && std::isalnum(static_cast<unsigned char>(text[k])); };
     if (i == 0 || !is_alnum(i - 1) || !is_alnum(i + 1)) return std::nullopt;
   }
   return out;

@@ -22,8 +22,7 @@ struct Arguments {
 class Bound {
  public:
   /// throws: Failure for too many, unknown or repeated arguments, or fewer than `required`
-  Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> names,
-        std::size_t required = 0);
+  Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> names, std::size_t required = 0);
   [[nodiscard]] bool has(std::size_t i) const { return values_[i] != nullptr; }
   /// Given, and not None.
   [[nodiscard]] bool some(std::size_t i) const { return values_[i] && !values_[i]->is<None>(); }

@@ -89,8 +89,7 @@ void Evaluator::assign(const Expr& target, const Value& value) {
   if (target.kind == ExprKind::tuple) {
     const Items items = iterate(value, budget_);
     if (items.size() != target.items.size()) {
-      throw Failure("cannot unpack " + std::to_string(items.size()) + " values into " +
-                    std::to_string(target.items.size()) + " names");
+      throw Failure("cannot unpack " + std::to_string(items.size()) + " values into " + std::to_string(target.items.size()) + " names");
     }
     for (std::size_t i = 0; i < items.size(); ++i) assign(*target.items[i], items[i]);
   } else if (target.kind == ExprKind::reference) {
@@ -118,9 +117,7 @@ Evaluator::Flow Evaluator::run(const Stmt& statement) {
   budget_.step();
   place_ = statement.place;
   switch (statement.kind) {
-    case StmtKind::text:
-      write(statement.text);
-      break;
+    case StmtKind::text: write(statement.text); break;
     case StmtKind::print: {
       const Value value = eval(*statement.value);
       if (const std::string* text = value.text()) {
@@ -131,23 +128,15 @@ Evaluator::Flow Evaluator::run(const Stmt& statement) {
       break;
     }
     case StmtKind::set:
-    case StmtKind::set_block:
-      run_set(statement);
-      break;
+    case StmtKind::set_block: run_set(statement); break;
     case StmtKind::branch:
       for (const auto& [test, body] : statement.branches) {
         if (!test || truth(eval(*test))) return run(body);
       }
       break;
-    case StmtKind::loop:
-      run_loop(statement, eval(*statement.value), 1);
-      break;
-    case StmtKind::macro:
-      scope_->values[statement.macro->name] = make_macro(*statement.macro);
-      break;
-    case StmtKind::call_block:
-      run_call_block(statement);
-      break;
+    case StmtKind::loop: run_loop(statement, eval(*statement.value), 1); break;
+    case StmtKind::macro: scope_->values[statement.macro->name] = make_macro(*statement.macro); break;
+    case StmtKind::call_block: run_call_block(statement); break;
     case StmtKind::filter: {
       const Value result = through_filters(statement.value.get(), Value(captured(statement.body)));
       if (!result.text()) throw Failure("a filter block must end in a string, got " + type_name(result));
@@ -162,10 +151,8 @@ Evaluator::Flow Evaluator::run(const Stmt& statement) {
       for (std::size_t i = 0; i < values.size(); ++i) assign(*statement.assignments[i].first, values[i]);
       return run(statement.body);
     }
-    case StmtKind::stop:
-      return Flow::stop;
-    case StmtKind::next:
-      return Flow::next;
+    case StmtKind::stop: return Flow::stop;
+    case StmtKind::next: return Flow::next;
   }
   return Flow::go_on;
 }

@@ -23,8 +23,7 @@ struct Scope {
 class Evaluator {
  public:
   /// `now`: what strftime_now shows, seconds since 1970 in UTC
-  Evaluator(const Body& body, const DictData& variables, std::int64_t now)
-      : body_(body), variables_(variables), now_(now) {}
+  Evaluator(const Body& body, const DictData& variables, std::int64_t now) : body_(body), variables_(variables), now_(now) {}
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;

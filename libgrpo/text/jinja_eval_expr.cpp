@@ -26,23 +26,18 @@ Value Evaluator::eval(const Expr& node) {
   const Depth depth(depth_, kMaxEvalDepth, "expressions");
   budget_.step();
   switch (node.kind) {
-    case ExprKind::constant:
-      return node.value;
-    case ExprKind::name:
-      return eval_name(node);
+    case ExprKind::constant: return node.value;
+    case ExprKind::name: return eval_name(node);
     case ExprKind::list:
     case ExprKind::tuple:
-    case ExprKind::dict:
-      return eval_literal(node);
+    case ExprKind::dict: return eval_literal(node);
     case ExprKind::attribute: {
       const Value object = eval(*node.items[0]);
       place_ = node.place;
       return get_attribute(object, node.name, budget_);
     }
-    case ExprKind::subscript:
-      return eval_subscript(node);
-    case ExprKind::call:
-      return eval_call(node);
+    case ExprKind::subscript: return eval_subscript(node);
+    case ExprKind::call: return eval_call(node);
     case ExprKind::filter: {
       const Value input = node.items[0] ? eval(*node.items[0]) : filter_input_;
       const Arguments arguments = eval_arguments(node.arguments);
@@ -55,8 +50,7 @@ Value Evaluator::eval(const Expr& node) {
       place_ = node.place;
       return apply_test(node.name, input, arguments, budget_);
     }
-    case ExprKind::negate:
-      return !truth(eval(*node.items[0]));
+    case ExprKind::negate: return !truth(eval(*node.items[0]));
     case ExprKind::both: {
       Value left = eval(*node.items[0]);
       return truth(left) ? eval(*node.items[1]) : std::move(left);
@@ -65,8 +59,7 @@ Value Evaluator::eval(const Expr& node) {
       Value left = eval(*node.items[0]);
       return truth(left) ? std::move(left) : eval(*node.items[1]);
     }
-    case ExprKind::comparison:
-      return eval_comparison(node);
+    case ExprKind::comparison: return eval_comparison(node);
     case ExprKind::unary: {
       const Value value = eval(*node.items[0]);
       place_ = node.place;
@@ -78,14 +71,12 @@ Value Evaluator::eval(const Expr& node) {
       place_ = node.place;
       return arithmetic(node.name, left, right, budget_);
     }
-    case ExprKind::concatenate:
-      return eval_concatenation(node);
+    case ExprKind::concatenate: return eval_concatenation(node);
     case ExprKind::condition:
       if (truth(eval(*node.items[1]))) return eval(*node.items[0]);
       return node.items[2] ? eval(*node.items[2]) : undefined("the inline if is false and has no else");
     case ExprKind::slice:
-    case ExprKind::reference:
-      break;
+    case ExprKind::reference: break;
   }
   throw Failure("a slice is possible only inside [ ]");
 }
@@ -199,12 +190,9 @@ Value Evaluator::call(const Value& function, const Arguments& arguments) {
   const auto* data = function.as<Function>();
   if (!data) throw Failure("a value of type " + type_name(function) + " cannot be called");
   switch ((*data)->kind) {
-    case FunctionData::Kind::method:
-      return call_method((*data)->self, (*data)->name, arguments, budget_);
-    case FunctionData::Kind::macro:
-      return call_macro(**data, arguments);
-    case FunctionData::Kind::global:
-      break;
+    case FunctionData::Kind::method: return call_method((*data)->self, (*data)->name, arguments, budget_);
+    case FunctionData::Kind::macro: return call_macro(**data, arguments);
+    case FunctionData::Kind::global: break;
   }
   if ((*data)->name == "namespace") return make_namespace(arguments);
   if ((*data)->name == "strftime_now") return strftime_now(arguments, now_);

@@ -71,8 +71,7 @@ Value round_filter(const FilterCall& call) {
   const Bound bound("round", call.arguments, {"precision", "method"});
   const std::int64_t precision = bound.integer(0, 0);
   const std::string method = bound.has(1) ? bound.text(1) : "common";
-  if (method != "common" && method != "ceil" && method != "floor")
-    throw Failure("round: method must be common, ceil or floor");
+  if (method != "common" && method != "ceil" && method != "floor") throw Failure("round: method must be common, ceil or floor");
   if (call.input.is<Undefined>()) fail_undefined(call.input);
   double number = 0;
   const auto* i = call.input.as<std::int64_t>();

@@ -9,9 +9,7 @@
 namespace grpo::jinja {
 namespace {
 
-Value fold_case(Value value, bool case_sensitive) {
-  return !case_sensitive && value.text() ? Value(to_lower(*value.text())) : value;
-}
+Value fold_case(Value value, bool case_sensitive) { return !case_sensitive && value.text() ? Value(to_lower(*value.text())) : value; }
 
 struct Keyed {
   Items keys;
@@ -27,8 +25,7 @@ void sort_by_keys(std::vector<Keyed>& items, bool reverse, bool listed, Budget& 
     }
     return false;
   };
-  std::stable_sort(items.begin(), items.end(),
-                   [&](const Keyed& a, const Keyed& b) { return reverse ? before(b, a) : before(a, b); });
+  std::stable_sort(items.begin(), items.end(), [&](const Keyed& a, const Keyed& b) { return reverse ? before(b, a) : before(a, b); });
 }
 
 Value sorted(std::vector<Keyed> keyed, bool reverse, bool listed, Budget& budget) {

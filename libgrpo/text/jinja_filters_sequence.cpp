@@ -57,8 +57,7 @@ Value first_filter(const FilterCall& call) {
     StreamData& data = **stream;
     return data.next < data.items.size() ? data.items[data.next++] : undefined("no first item, the sequence is empty");
   }
-  if (call.input.text() && !call.input.text()->empty())
-    return get_item(call.input, Value(std::int64_t{0}), call.budget);
+  if (call.input.text() && !call.input.text()->empty()) return get_item(call.input, Value(std::int64_t{0}), call.budget);
   const Items items = iterate(call.input, call.budget);
   return items.empty() ? undefined("no first item, the sequence is empty") : items.front();
 }
@@ -67,8 +66,7 @@ Value last_filter(const FilterCall& call) {
   if (const auto* stream = call.input.as<Stream>(); stream && (*stream)->kind == StreamData::Kind::generator) {
     throw Failure("a generator cannot be read from its end");
   }
-  if (call.input.text() && !call.input.text()->empty())
-    return get_item(call.input, Value(std::int64_t{-1}), call.budget);
+  if (call.input.text() && !call.input.text()->empty()) return get_item(call.input, Value(std::int64_t{-1}), call.budget);
   const Items items = iterate(call.input, call.budget);
   return items.empty() ? undefined("no last item, the sequence is empty") : items.back();
 }
@@ -114,8 +112,7 @@ Value select_filter(const FilterCall& call) {
     rest.positional.erase(rest.positional.begin());
     return front;
   };
-  if (by_attribute && rest.positional.empty())
-    throw Failure(std::string(call.name) + " needs the name of an attribute");
+  if (by_attribute && rest.positional.empty()) throw Failure(std::string(call.name) + " needs the name of an attribute");
   const Value attribute = by_attribute ? pop() : Value(None{});
   const bool has_test = !rest.positional.empty();
   const Value test = has_test ? pop() : Value();
@@ -195,9 +192,9 @@ Value slice_filter(const FilterCall& call) {
 
 const FilterTable& sequence_filters() {
   static const FilterTable table = {
-      {"batch", batch_filter},   {"first", first_filter},       {"items", items_filter},   {"join", join_filter},
-      {"last", last_filter},     {"list", list_filter},         {"map", map_filter},       {"reject", select_filter},
-      {"select", select_filter}, {"rejectattr", select_filter}, {"slice", slice_filter},   {"selectattr", select_filter},
+      {"batch", batch_filter},   {"first", first_filter},       {"items", items_filter}, {"join", join_filter},
+      {"last", last_filter},     {"list", list_filter},         {"map", map_filter},     {"reject", select_filter},
+      {"select", select_filter}, {"rejectattr", select_filter}, {"slice", slice_filter}, {"selectattr", select_filter},
       {"sum", sum_filter},       {"reverse", reverse_filter},
   };
   return table;

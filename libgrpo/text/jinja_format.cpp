@@ -65,8 +65,7 @@ std::string print(const Directive& d, const Value& value, Budget& budget) {
   const bool digits = d.letter == 'x' || d.letter == 'X' || d.letter == 'o';
   if (d.letter == 'd' || d.letter == 'i' || d.letter == 'u' || digits) {
     const auto* whole = value.as<std::int64_t>();
-    if (d.precision >= 0 || !(std::fabs(number) < 9.2e18 || whole))
-      throw Failure("% cannot print this number as an integer");
+    if (d.precision >= 0 || !(std::fabs(number) < 9.2e18 || whole)) throw Failure("% cannot print this number as an integer");
     if (digits && value.is<double>()) throw Failure("%x, %X and %o need an integer");
     const std::int64_t integer = whole ? *whole : static_cast<std::int64_t>(number);
     if (digits) {
@@ -147,8 +146,7 @@ std::string percent_format(std::string_view format, const Value& values, Budget&
     }
     if (peek() == '.') {
       d.precision = 0;
-      for (++i; peek() >= '0' && peek() <= '9'; ++i)
-        d.precision = std::min(d.precision * 10 + (peek() - '0'), 100'000'000);
+      for (++i; peek() >= '0' && peek() <= '9'; ++i) d.precision = std::min(d.precision * 10 + (peek() - '0'), 100'000'000);
     }
     d.letter = peek();
     if (std::string_view("srcdiuxXofeg").find(d.letter) == std::string_view::npos || !d.letter) {

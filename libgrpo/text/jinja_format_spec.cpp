@@ -159,30 +159,15 @@ std::string format_float(double value, const Spec& spec) {
   const std::int64_t precision = spec.precision < 0 ? 6 : spec.precision;
   std::string digits;
   switch (spec.type) {
-    case 0:
-      digits = general(size, spec.precision);
-      break;
-    case 'e':
-      digits = print_with("%.*e", precision, size);
-      break;
-    case 'E':
-      digits = print_with("%.*E", precision, size);
-      break;
+    case 0: digits = general(size, spec.precision); break;
+    case 'e': digits = print_with("%.*e", precision, size); break;
+    case 'E': digits = print_with("%.*E", precision, size); break;
     case 'f':
-    case 'F':
-      digits = print_with("%.*f", precision, size);
-      break;
-    case 'g':
-      digits = print_with("%.*g", precision, size);
-      break;
-    case 'G':
-      digits = print_with("%.*G", precision, size);
-      break;
-    case '%':
-      digits = print_with("%.*f", precision, size * 100) + "%";
-      break;
-    default:
-      throw Failure("format: this type is not for floats");
+    case 'F': digits = print_with("%.*f", precision, size); break;
+    case 'g': digits = print_with("%.*g", precision, size); break;
+    case 'G': digits = print_with("%.*G", precision, size); break;
+    case '%': digits = print_with("%.*f", precision, size * 100) + "%"; break;
+    default: throw Failure("format: this type is not for floats");
   }
   return finished(spec, std::signbit(value) && !std::isnan(value), std::move(digits));
 }

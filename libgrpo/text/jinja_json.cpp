@@ -24,8 +24,7 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
     return add(static_cast<std::int64_t>(value));
   }
   bool number_float(number_float_t value, const string_t& text) override {
-    if (text.find_first_of(".eE") == text.npos)
-      throw Failure("the integer " + text.substr(0, 40) + " does not fit into 64 bits");
+    if (text.find_first_of(".eE") == text.npos) throw Failure("the integer " + text.substr(0, 40) + " does not fit into 64 bits");
     return add(value);
   }
   bool string(string_t& value) override { return add(Value(std::move(value))); }
@@ -232,9 +231,7 @@ class Writer {
 
 }  // namespace
 
-std::string to_json(const Value& value, const Bound& options, Budget& budget) {
-  return Writer(options, budget).run(value);
-}
+std::string to_json(const Value& value, const Bound& options, Budget& budget) { return Writer(options, budget).run(value); }
 
 Value from_json(std::string_view json) {
   Reader reader;

@@ -11,9 +11,7 @@ namespace grpo::jinja {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-}
+bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
 
 class Lexer {
  public:
@@ -34,8 +32,8 @@ class Lexer {
   [[noreturn]] void fail(const std::string& what) const { throw SyntaxFailure(what, line_, at_); }
 
   void move_to(std::size_t end) {
-    line_ += static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_),
-                                         source_.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+    line_ += static_cast<int>(
+        std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_), source_.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
     at_line_start_ = end > at_ ? source_[end - 1] == '\n' : at_line_start_;
     at_ = end;
   }
@@ -128,8 +126,7 @@ class Lexer {
       return false;
     }
     move_to(at);
-    for (std::size_t open = source_.find("{%", at); open != std::string_view::npos;
-         open = source_.find("{%", open + 2)) {
+    for (std::size_t open = source_.find("{%", at); open != std::string_view::npos; open = source_.find("{%", open + 2)) {
       const char sign = sign_at(open + 2);
       std::size_t end = behind_spaces(open + 2 + (sign ? 1 : 0));
       if (!looking_at("endraw", end)) continue;
@@ -249,8 +246,7 @@ class Lexer {
 
   void integer() {
     int base = 10;
-    const char mark =
-        at_ + 1 < source_.size() && source_[at_] == '0' ? static_cast<char>(source_[at_ + 1] | 0x20) : '\0';
+    const char mark = at_ + 1 < source_.size() && source_[at_] == '0' ? static_cast<char>(source_[at_ + 1] | 0x20) : '\0';
     if (mark == 'x') base = 16;
     if (mark == 'o') base = 8;
     if (mark == 'b') base = 2;

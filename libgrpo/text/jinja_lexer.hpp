@@ -33,8 +33,7 @@ struct Token {
 /// A template that does not parse: what is wrong, and where.
 class SyntaxFailure : public std::runtime_error {
  public:
-  SyntaxFailure(const std::string& what, int line, std::size_t offset)
-      : std::runtime_error(what), line_(line), offset_(offset) {}
+  SyntaxFailure(const std::string& what, int line, std::size_t offset) : std::runtime_error(what), line_(line), offset_(offset) {}
   [[nodiscard]] int line() const { return line_; }
   [[nodiscard]] std::size_t offset() const { return offset_; }
 

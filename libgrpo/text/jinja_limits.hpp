@@ -11,14 +11,14 @@
 
 namespace grpo::jinja {
 
-inline constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;   ///< of the template
-inline constexpr int kMaxNesting = 100;                                ///< of brackets, tags and data
-inline constexpr int kMaxTreeDepth = 200;                              ///< of an expression such as a + b + c + ...
-inline constexpr int kMaxEvalDepth = 600;                              ///< of nodes being evaluated at once
-inline constexpr int kMaxMacroDepth = 60;                              ///< of macro calls
-inline constexpr std::uint64_t kMaxSteps = 5'000'000;                  ///< of one rendering; a long chat takes 100'000
-inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;   ///< of one string or list
-inline constexpr std::size_t kMaxOutputBytes = std::size_t{16} << 20;  ///< of the rendered text
+inline constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;       ///< of the template
+inline constexpr int kMaxNesting = 100;                                    ///< of brackets, tags and data
+inline constexpr int kMaxTreeDepth = 200;                                  ///< of an expression such as a + b + c + ...
+inline constexpr int kMaxEvalDepth = 600;                                  ///< of nodes being evaluated at once
+inline constexpr int kMaxMacroDepth = 60;                                  ///< of macro calls
+inline constexpr std::uint64_t kMaxSteps = 5'000'000;                      ///< of one rendering; a long chat takes 100'000
+inline constexpr std::size_t kMaxValueBytes = std::size_t{16} << 20;       ///< of one string or list
+inline constexpr std::size_t kMaxOutputBytes = std::size_t{16} << 20;      ///< of the rendered text
 inline constexpr std::uint64_t kMaxTotalBytes = std::uint64_t{256} << 20;  ///< of all values one rendering makes
 inline constexpr std::int64_t kMaxRange = 100'000;                         ///< as in jinja2's sandbox
 
@@ -39,8 +39,7 @@ class Budget {
   /// Counts a new value of `size` bytes. Call it before the memory is taken.
   void take(std::size_t size) {
     if (size > kMaxValueBytes) {
-      throw Failure("a value of " + std::to_string(size) + " bytes is above the limit of " +
-                    std::to_string(kMaxValueBytes));
+      throw Failure("a value of " + std::to_string(size) + " bytes is above the limit of " + std::to_string(kMaxValueBytes));
     }
     bytes_ += size;
     if (bytes_ > kMaxTotalBytes) {

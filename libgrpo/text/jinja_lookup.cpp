@@ -24,8 +24,7 @@ Value missing(const Value& value, const Value& key, Budget& budget) {
 /// A method, or undefined with the reason if the sandbox forbids it; false if there is no such attribute.
 bool find_method(const Value& value, std::string_view name, Value& result) {
   if (name.substr(0, 2) == "__" || is_changing_method(value, name)) {
-    result =
-        undefined("access to attribute '" + std::string(name) + "' of '" + type_name(value) + "' object is unsafe");
+    result = undefined("access to attribute '" + std::string(name) + "' of '" + type_name(value) + "' object is unsafe");
     return true;
   }
   if (!is_method(value, name)) return false;

@@ -14,9 +14,9 @@ namespace grpo::jinja {
 /// what the body did.
 struct LoopData {
   Items source;
-  std::function<bool(const Value&)> accept;  ///< the loop's `if`; empty: all
-  int depth = 1;                             ///< of the data in it
-  int level = 1;                             ///< 1, or how deep a recursive loop is in itself
+  std::function<bool(const Value&)> accept;        ///< the loop's `if`; empty: all
+  int depth = 1;                                   ///< of the data in it
+  int level = 1;                                   ///< 1, or how deep a recursive loop is in itself
   std::function<std::string(const Value&)> again;  ///< a recursive loop over other items; empty: not one
 
   std::size_t drawn = 0;       ///< items of `source` already seen

@@ -14,14 +14,13 @@ namespace {
 using Names = std::set<std::string_view>;
 
 const Names& text_methods() {
-  static const Names names = {"capitalize",   "casefold",    "center",    "count",      "encode",       "endswith",
-                              "expandtabs",   "find",        "format",    "format_map", "index",        "isalnum",
-                              "isalpha",      "isascii",     "isdecimal", "isdigit",    "isidentifier", "islower",
-                              "isnumeric",    "isprintable", "isspace",   "istitle",    "isupper",      "join",
-                              "ljust",        "lower",       "lstrip",    "maketrans",  "partition",    "removeprefix",
-                              "removesuffix", "replace",     "rfind",     "rindex",     "rjust",        "rpartition",
-                              "rsplit",       "rstrip",      "split",     "splitlines", "startswith",   "strip",
-                              "swapcase",     "title",       "translate", "upper",      "zfill"};
+  static const Names names = {"capitalize", "casefold",     "center",       "count",   "encode",     "endswith",    "expandtabs",
+                              "find",       "format",       "format_map",   "index",   "isalnum",    "isalpha",     "isascii",
+                              "isdecimal",  "isdigit",      "isidentifier", "islower", "isnumeric",  "isprintable", "isspace",
+                              "istitle",    "isupper",      "join",         "ljust",   "lower",      "lstrip",      "maketrans",
+                              "partition",  "removeprefix", "removesuffix", "replace", "rfind",      "rindex",      "rjust",
+                              "rpartition", "rsplit",       "rstrip",       "split",   "splitlines", "startswith",  "strip",
+                              "swapcase",   "title",        "translate",    "upper",   "zfill"};
   return names;
 }
 
@@ -101,8 +100,7 @@ bool is_changing_method(const Value& value, std::string_view name) {
 bool is_method(const Value& value, std::string_view name) {
   if (value.text()) return text_methods().count(name) > 0;
   if (value.is<Dict>()) {
-    return name == "get" || name == "items" || name == "keys" || name == "values" || name == "copy" ||
-           name == "fromkeys";
+    return name == "get" || name == "items" || name == "keys" || name == "values" || name == "copy" || name == "fromkeys";
   }
   if (value.is<Loop>()) return name == "cycle" || name == "changed";
   if (value.is<List>()) return name == "count" || name == "index" || (name == "copy" && !value.as<List>()->tuple);

@@ -155,9 +155,8 @@ Value lines_method(const TextCall& call) {
 
 const TextMethods& split_methods() {
   static const TextMethods table = {
-      {"join", join_method},           {"partition", partition_method}, {"replace", replace_method},
-      {"rpartition", partition_method}, {"rsplit", split_method},        {"split", split_method},
-      {"splitlines", lines_method},
+      {"join", join_method},    {"partition", partition_method}, {"replace", replace_method},  {"rpartition", partition_method},
+      {"rsplit", split_method}, {"split", split_method},         {"splitlines", lines_method},
   };
   return table;
 }

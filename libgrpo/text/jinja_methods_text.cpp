@@ -46,8 +46,7 @@ Value edge_method(const TextCall& call) {
   const Bound bound(call.name, call.arguments, {"", "", ""}, 1);
   const Window window = window_of(call, bound);
   const auto matches = [&](const Value& edge) {
-    if (!edge.text())
-      throw Failure(std::string(call.name) + " needs a string or a tuple of strings, got " + type_name(edge));
+    if (!edge.text()) throw Failure(std::string(call.name) + " needs a string or a tuple of strings, got " + type_name(edge));
     const std::string_view text = *edge.text();
     return window.valid && (call.name == "startswith" ? window.text.starts_with(text) : window.text.ends_with(text));
   };
@@ -109,10 +108,8 @@ Value remove_method(const TextCall& call) {
   const Bound bound(call.name, call.arguments, {""}, 1);
   const std::string& edge = bound.text(0);
   const std::string_view self = call.self;
-  if (call.name == "removeprefix")
-    return call.like(std::string(self.starts_with(edge) ? self.substr(edge.size()) : self));
-  return call.like(
-      std::string(!edge.empty() && self.ends_with(edge) ? self.substr(0, self.size() - edge.size()) : self));
+  if (call.name == "removeprefix") return call.like(std::string(self.starts_with(edge) ? self.substr(edge.size()) : self));
+  return call.like(std::string(!edge.empty() && self.ends_with(edge) ? self.substr(0, self.size() - edge.size()) : self));
 }
 
 /// islower, isupper: some character has case, and none has the other

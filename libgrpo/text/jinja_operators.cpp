@@ -23,8 +23,7 @@ bool as_double(const Value& value, double& number) {
 }
 
 [[noreturn]] void fail_types(std::string_view operation, const Value& a, const Value& b) {
-  throw Failure("unsupported operand types for " + std::string(operation) + ": '" + type_name(a) + "' and '" +
-                type_name(b) + "'");
+  throw Failure("unsupported operand types for " + std::string(operation) + ": '" + type_name(a) + "' and '" + type_name(b) + "'");
 }
 
 /// `value` is a reference because the overflow flag and the value are arguments of one call, in no order.
@@ -99,8 +98,7 @@ Value repeat(const Value& value, std::int64_t count, Budget& budget) {
   const std::string* text = value.text();
   const std::size_t size = text ? text->size() : value.list()->size() * sizeof(Value);
   if (size > 0 && times > kMaxValueBytes / size) {
-    throw Failure("repeating " + std::to_string(size) + " bytes " + std::to_string(count) +
-                  " times is above the limit");
+    throw Failure("repeating " + std::to_string(size) + " bytes " + std::to_string(count) + " times is above the limit");
   }
   budget.take(size * times);
   if (text) {
@@ -143,23 +141,12 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&#34;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
     }
   }
   return out;

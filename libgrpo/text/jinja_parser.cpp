@@ -43,8 +43,7 @@ class Parser : public ExprParser {
       } else {
         take();
         if (now().kind != TokenKind::name) fail("expected the name of a tag");
-        if (std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return now().is_name(end); }))
-          return body;
+        if (std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return now().is_name(end); })) return body;
         if (!tag(*statement, body)) continue;
       }
       body.push_back(std::move(statement));

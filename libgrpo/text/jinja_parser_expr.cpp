@@ -33,25 +33,16 @@ bool ExprParser::skip_symbol(std::string_view symbol) {
 
 std::string ExprParser::describe(const Token& token) {
   switch (token.kind) {
-    case TokenKind::data:
-      return "text";
-    case TokenKind::print_begin:
-      return "'{{'";
-    case TokenKind::print_end:
-      return "'}}'";
-    case TokenKind::tag_begin:
-      return "'{%'";
-    case TokenKind::tag_end:
-      return "'%}'";
-    case TokenKind::end:
-      return "the end of the template";
+    case TokenKind::data: return "text";
+    case TokenKind::print_begin: return "'{{'";
+    case TokenKind::print_end: return "'}}'";
+    case TokenKind::tag_begin: return "'{%'";
+    case TokenKind::tag_end: return "'%}'";
+    case TokenKind::end: return "the end of the template";
     case TokenKind::integer:
-    case TokenKind::number:
-      return "a number";
-    case TokenKind::text:
-      return "a string";
-    default:
-      return "'" + token.text + "'";
+    case TokenKind::number: return "a number";
+    case TokenKind::text: return "a string";
+    default: return "'" + token.text + "'";
   }
 }
 

@@ -41,8 +41,7 @@ ExprPtr ExprParser::primary() {
       node = make(ExprKind::constant, token);
       node->value = token.kind == TokenKind::integer ? Value(token.integer) : Value(token.number);
       return node;
-    default:
-      break;
+    default: break;
   }
   if (token.is_symbol("(")) {
     take();
@@ -60,8 +59,8 @@ ExprPtr ExprParser::tuple(bool conditional, std::string_view stop, bool in_paren
   bool is_tuple = false;
   for (;;) {
     if (!node->items.empty()) expect_symbol(",");
-    const bool at_end = now().kind == TokenKind::print_end || now().kind == TokenKind::tag_end ||
-                        now().is_symbol(")") || (!stop.empty() && now().is_name(stop));
+    const bool at_end = now().kind == TokenKind::print_end || now().kind == TokenKind::tag_end || now().is_symbol(")") ||
+                        (!stop.empty() && now().is_name(stop));
     if (at_end) break;
     node->items.push_back(expression(conditional));
     if (!now().is_symbol(",")) break;
@@ -85,8 +84,7 @@ ExprPtr ExprParser::target_item(bool allow_namespace) {
   ExprPtr node = make(ExprKind::name, token);
   node->name = expect_name();
   static constexpr std::array<std::string_view, 6> kConstants = {"true", "True", "false", "False", "none", "None"};
-  if (std::find(kConstants.begin(), kConstants.end(), node->name) != kConstants.end())
-    fail("cannot assign to a constant");
+  if (std::find(kConstants.begin(), kConstants.end(), node->name) != kConstants.end()) fail("cannot assign to a constant");
   if (allow_namespace && skip_symbol(".")) {
     node->kind = ExprKind::reference;
     node->operators.push_back(expect_name());
@@ -99,8 +97,8 @@ ExprPtr ExprParser::target(bool allow_namespace, std::string_view stop) {
   bool is_tuple = false;
   for (;;) {
     if (!node->items.empty()) expect_symbol(",");
-    if (!node->items.empty() && (now().is_symbol("=") || now().is_symbol(")") || now().kind == TokenKind::tag_end ||
-                                 (!stop.empty() && now().is_name(stop)))) {
+    if (!node->items.empty() &&
+        (now().is_symbol("=") || now().is_symbol(")") || now().kind == TokenKind::tag_end || (!stop.empty() && now().is_name(stop)))) {
       break;
     }
     node->items.push_back(target_item(allow_namespace));
@@ -186,10 +184,9 @@ ExprPtr ExprParser::test(ExprPtr input) {
   const Token& token = now();
   if (token.is_symbol("(")) {
     node->arguments = call_arguments();
-  } else if (token.kind == TokenKind::text || token.kind == TokenKind::integer || token.kind == TokenKind::number ||
-             token.is_symbol("[") || token.is_symbol("{") ||
-             (token.kind == TokenKind::name && !token.is_name("else") && !token.is_name("or") &&
-              !token.is_name("and"))) {
+  } else if (token.kind == TokenKind::text || token.kind == TokenKind::integer || token.kind == TokenKind::number || token.is_symbol("[") ||
+             token.is_symbol("{") ||
+             (token.kind == TokenKind::name && !token.is_name("else") && !token.is_name("or") && !token.is_name("and"))) {
     if (token.is_name("is")) fail("tests cannot be chained with 'is'");
     node->arguments.positional.push_back(postfix(primary()));
   }

@@ -150,8 +150,7 @@ std::string float_repr(double value) {
   if (digits.size() > 1) digits.erase(1, 1);  // the point
   const auto count = static_cast<int>(digits.size());
   if (exponent < 0) return sign + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
-  if (count <= exponent + 1)
-    return sign + digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0') + ".0";
+  if (count <= exponent + 1) return sign + digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0') + ".0";
   return sign + digits.insert(static_cast<std::size_t>(exponent + 1), ".");
 }
 

@@ -20,9 +20,8 @@ bool is_number(const Value& value) { return value.is<std::int64_t>() || value.is
 /// The operators under all their names.
 bool order_test(const Call& call) {
   static const std::map<std::string_view, std::string_view> kOperators = {
-      {"==", "=="}, {"eq", "=="}, {"equalto", "=="},    {"!=", "!="}, {"ne", "!="},
-      {">", ">"},   {"gt", ">"},  {"greaterthan", ">"}, {"ge", ">="}, {">=", ">="},
-      {"<", "<"},   {"lt", "<"},  {"lessthan", "<"},    {"<=", "<="}, {"le", "<="},
+      {"==", "=="}, {"eq", "=="}, {"equalto", "=="}, {"!=", "!="}, {"ne", "!="},      {">", ">"},   {"gt", ">"},  {"greaterthan", ">"},
+      {"ge", ">="}, {">=", ">="}, {"<", "<"},        {"lt", "<"},  {"lessthan", "<"}, {"<=", "<="}, {"le", "<="},
   };
   const Bound bound(call.name, call.arguments, {""}, 1);
   return compared(kOperators.at(call.name), call.input, bound[0], call.budget);
@@ -40,8 +39,7 @@ bool divisible_test(const Call& call) {
 
 bool iterable_test(const Call& call) {
   const Value& value = call.input;
-  return value.text() || value.list() || value.is<Dict>() || value.is<Stream>() || value.is<Undefined>() ||
-         value.is<Loop>();
+  return value.text() || value.list() || value.is<Dict>() || value.is<Stream>() || value.is<Undefined>() || value.is<Loop>();
 }
 
 bool sequence_test(const Call& call) {

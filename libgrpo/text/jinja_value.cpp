@@ -131,35 +131,29 @@ int depth_of(const Value& value) {
 
 std::string type_name(const Value& value) {
   return std::visit(
-      Overload{[](const Undefined&) -> std::string { return "Undefined"; },
-               [](const None&) -> std::string { return "NoneType"; }, [](bool) -> std::string { return "bool"; },
-               [](std::int64_t) -> std::string { return "int"; }, [](double) -> std::string { return "float"; },
-               [](const Text&) -> std::string { return "str"; },
+      Overload{[](const Undefined&) -> std::string { return "Undefined"; }, [](const None&) -> std::string { return "NoneType"; },
+               [](bool) -> std::string { return "bool"; }, [](std::int64_t) -> std::string { return "int"; },
+               [](double) -> std::string { return "float"; }, [](const Text&) -> std::string { return "str"; },
                [](const List& list) -> std::string { return list.tuple ? "tuple" : "list"; },
                [](const Dict&) -> std::string { return "dict"; },
                [](const Stream& stream) -> std::string {
                  if (stream->kind == StreamData::Kind::generator) return "generator";
                  return stream->kind == StreamData::Kind::range ? "range" : stream->label;
                },
-               [](const Namespace&) -> std::string { return "Namespace"; },
-               [](const Loop&) -> std::string { return "LoopContext"; },
-               [](const Function& function) -> std::string {
-                 return function->kind == FunctionData::Kind::macro ? "Macro" : "function";
-               }},
+               [](const Namespace&) -> std::string { return "Namespace"; }, [](const Loop&) -> std::string { return "LoopContext"; },
+               [](const Function& function) -> std::string { return function->kind == FunctionData::Kind::macro ? "Macro" : "function"; }},
       value.data);
 }
 
 bool truth(const Value& value) {
-  return std::visit(Overload{[](const Undefined&) { return false; }, [](const None&) { return false; },
-                             [](bool b) { return b; }, [](std::int64_t i) { return i != 0; },
-                             [](double d) { return d != 0; }, [](const Text& text) { return !text.bytes->empty(); },
-                             [](const List& list) { return !list.data->items.empty(); },
-                             [](const Dict& dict) { return !dict->entries.empty(); },
-                             [](const Stream& stream) {
-                               return stream->kind == StreamData::Kind::generator || !stream->items.empty();
-                             },
-                             [](const auto&) { return true; }},
-                    value.data);
+  return std::visit(
+      Overload{[](const Undefined&) { return false; }, [](const None&) { return false; }, [](bool b) { return b; },
+               [](std::int64_t i) { return i != 0; }, [](double d) { return d != 0; },
+               [](const Text& text) { return !text.bytes->empty(); }, [](const List& list) { return !list.data->items.empty(); },
+               [](const Dict& dict) { return !dict->entries.empty(); },
+               [](const Stream& stream) { return stream->kind == StreamData::Kind::generator || !stream->items.empty(); },
+               [](const auto&) { return true; }},
+      value.data);
 }
 
 Items iterate(const Value& value, Budget& budget) {

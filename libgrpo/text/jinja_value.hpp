@@ -52,8 +52,7 @@ struct Value {
   Value(bool value) : data(value) {}
   Value(std::int64_t value) : data(value) {}
   Value(double value) : data(value) {}
-  Value(std::string text, bool markup = false)
-      : data(Text{std::make_shared<const std::string>(std::move(text)), markup}) {}
+  Value(std::string text, bool markup = false) : data(Text{std::make_shared<const std::string>(std::move(text)), markup}) {}
   Value(std::string_view text) : Value(std::string(text)) {}
   Value(const char* text) : Value(std::string(text)) {}
   Value(List list) : data(std::move(list)) {}
@@ -101,7 +100,7 @@ struct StreamData {
   Kind kind = Kind::generator;
   std::string label;  ///< "dict_items", "range(0, 3)"
   Items items;
-  std::size_t next = 0;  ///< a generator gives each item once
+  std::size_t next = 0;              ///< a generator gives each item once
   std::int64_t start = 0, step = 1;  ///< of a range
   int depth = 1;
 };

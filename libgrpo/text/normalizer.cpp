@@ -74,10 +74,9 @@ std::string strip(std::string_view text, bool left, bool right) {
 /// SentencePiece's rules for machine translation: control characters go, unusual spaces become blanks.
 std::string nmt(std::string_view text) {
   return each_character(text, [](std::string& out, char32_t c, std::string_view bytes) {
-    const bool control = (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F ||
-                         c == 0x9F;
-    const bool blank = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
-                       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    const bool control = (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    const bool blank = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
+                       c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
     if (blank) {
       out += ' ';
     } else if (!control) {
@@ -106,8 +105,7 @@ std::string space_chinese(std::string_view text) {
 }
 
 void check_size(std::size_t size, std::size_t limit) {
-  if (size > limit)
-    throw Error(ErrorKind::data, fmt::format("normalizer: the text would grow to more than {} bytes", limit));
+  if (size > limit) throw Error(ErrorKind::data, fmt::format("normalizer: the text would grow to more than {} bytes", limit));
 }
 
 std::string replace(const std::string& text, const SplitPattern& pattern, const std::string& by, std::size_t limit) {
@@ -161,32 +159,19 @@ void Normalizer::add_precompiled(PrecompiledMap map) {
 
 std::string Normalizer::apply(const Step& step, std::string text, std::size_t limit) {
   switch (step.kind) {
-    case Kind::form:
-      return to_normal_form(text, step.form);
-    case Kind::lowercase:
-      return lowercase(std::move(text));
-    case Kind::strip_accents:
-      return is_ascii(text) ? std::move(text) : without(text, unicode::kAccent);
-    case Kind::drop_nonspacing:
-      return is_ascii(text) ? std::move(text) : without(text, unicode::kNonspacingMark);
-    case Kind::strip:
-      return strip(text, step.left, step.right);
-    case Kind::nmt:
-      return nmt(text);
-    case Kind::prepend:
-      return text.empty() ? std::move(text) : step.text + text;
-    case Kind::replace:
-      return replace(text, step.pattern.front(), step.text, limit);
-    case Kind::replace_text:
-      return replace(text, step.from, step.text, limit);
-    case Kind::byte_level:
-      return byte_level_encode(text);
-    case Kind::clean_text:
-      return clean_text(text);
-    case Kind::space_chinese:
-      return is_ascii(text) ? std::move(text) : space_chinese(text);
-    case Kind::precompiled:
-      return step.map->apply(text);
+    case Kind::form: return to_normal_form(text, step.form);
+    case Kind::lowercase: return lowercase(std::move(text));
+    case Kind::strip_accents: return is_ascii(text) ? std::move(text) : without(text, unicode::kAccent);
+    case Kind::drop_nonspacing: return is_ascii(text) ? std::move(text) : without(text, unicode::kNonspacingMark);
+    case Kind::strip: return strip(text, step.left, step.right);
+    case Kind::nmt: return nmt(text);
+    case Kind::prepend: return text.empty() ? std::move(text) : step.text + text;
+    case Kind::replace: return replace(text, step.pattern.front(), step.text, limit);
+    case Kind::replace_text: return replace(text, step.from, step.text, limit);
+    case Kind::byte_level: return byte_level_encode(text);
+    case Kind::clean_text: return clean_text(text);
+    case Kind::space_chinese: return is_ascii(text) ? std::move(text) : space_chinese(text);
+    case Kind::precompiled: return step.map->apply(text);
   }
   return text;
 }

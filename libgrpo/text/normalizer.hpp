@@ -26,8 +26,8 @@ class Normalizer {
   /// Plain text by plain text; `from` is not empty.
   void add_replace(std::string from, std::string by);
   void add_byte_level() { add(Kind::byte_level); }
-  void add_clean_text() { add(Kind::clean_text); }          ///< of BertNormalizer
-  void add_space_chinese() { add(Kind::space_chinese); }    ///< of BertNormalizer
+  void add_clean_text() { add(Kind::clean_text); }            ///< of BertNormalizer
+  void add_space_chinese() { add(Kind::space_chinese); }      ///< of BertNormalizer
   void add_drop_nonspacing() { add(Kind::drop_nonspacing); }  ///< of BertNormalizer, behind NFD
   void add_precompiled(PrecompiledMap map);
 
@@ -38,8 +38,19 @@ class Normalizer {
 
  private:
   enum class Kind {
-    form, lowercase, strip_accents, strip, nmt, prepend, replace, replace_text, byte_level, clean_text, space_chinese,
-    drop_nonspacing, precompiled
+    form,
+    lowercase,
+    strip_accents,
+    strip,
+    nmt,
+    prepend,
+    replace,
+    replace_text,
+    byte_level,
+    clean_text,
+    space_chinese,
+    drop_nonspacing,
+    precompiled
   };
   struct Step {
     Kind kind;

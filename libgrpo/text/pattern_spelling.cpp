@@ -37,22 +37,16 @@ std::string members_of(std::string_view pattern, std::size_t& at, bool& negated,
   negated = pattern[at] >= 'A' && pattern[at] <= 'Z';
   switch (pattern[at]) {
     case 's':
-    case 'S':
-      return std::string(common ? "" : kSpace);
+    case 'S': return std::string(common ? "" : kSpace);
     case 'd':
-    case 'D':
-      return std::string(common ? "" : kDecimals);
+    case 'D': return std::string(common ? "" : kDecimals);
     case 'w':
-    case 'W':
-      return fmt::format("{}{}{}{}", kLetters, kMarks, kDecimals, kWordRest);
+    case 'W': return fmt::format("{}{}{}{}", kLetters, kMarks, kDecimals, kWordRest);
     case 'h':
-    case 'H':
-      return std::string(kHex);
+    case 'H': return std::string(kHex);
     case 'p':
-    case 'P':
-      break;
-    default:
-      return {};
+    case 'P': break;
+    default: return {};
   }
   if (common) return {};
   const std::string_view rest = pattern.substr(at + 1);

@@ -14,9 +14,7 @@ void cut_words(std::string_view text, std::vector<std::string_view>& out) {
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Step step = utf8_step(text, at);
-    const Run run = unicode::kWord.has(step.code_point)          ? Run::word
-                    : is_unicode_space(step.code_point) ? Run::space
-                                                        : Run::sign;
+    const Run run = unicode::kWord.has(step.code_point) ? Run::word : is_unicode_space(step.code_point) ? Run::space : Run::sign;
     if (run != last) {
       if (last != Run::space) out.push_back(text.substr(begin, at - begin));
       begin = at;
@@ -75,14 +73,10 @@ void PreTokenizer::add_metaspace(std::string replacement, Prepend prepend, bool 
 void PreTokenizer::find_members(const Step& step, std::string_view text, std::vector<SplitPattern::Match>& out) {
   const auto is_member = [&](char32_t c) {
     switch (step.members) {
-      case Class::whitespace:
-        return is_unicode_space(c);
-      case Class::digit:
-        return unicode::kDigit.has(c);
-      case Class::punctuation:
-        return unicode::kPunctuation.has(c);
-      case Class::delimiter:
-        break;
+      case Class::whitespace: return is_unicode_space(c);
+      case Class::digit: return unicode::kDigit.has(c);
+      case Class::punctuation: return unicode::kPunctuation.has(c);
+      case Class::delimiter: break;
     }
     return c == step.delimiter;
   };
@@ -96,22 +90,16 @@ void PreTokenizer::find_members(const Step& step, std::string_view text, std::ve
 
 void PreTokenizer::apply(const Step& step, const Piece& piece, Output& output) {
   switch (step.kind) {
-    case Kind::pattern:
-      step.pattern.front().split(piece.text, step.behavior, step.invert, output.cut);
-      return;
+    case Kind::pattern: step.pattern.front().split(piece.text, step.behavior, step.invert, output.cut); return;
     case Kind::members:
       find_members(step, piece.text, output.matches);
       cut_at(piece.text, output.matches, step.behavior, false, output.cut);
       return;
-    case Kind::words:
-      cut_words(piece.text, output.cut);
-      return;
+    case Kind::words: cut_words(piece.text, output.cut); return;
     case Kind::prefix_space:
       output.cut.push_back(piece.text.starts_with(' ') ? piece.text : output.owned.emplace_back(" ").append(piece.text));
       return;
-    case Kind::byte_level:
-      output.cut.push_back(output.owned.emplace_back(byte_level_encode(piece.text)));
-      return;
+    case Kind::byte_level: output.cut.push_back(output.owned.emplace_back(byte_level_encode(piece.text))); return;
     case Kind::metaspace: {
       std::string& spelled = output.owned.emplace_back(spell_blanks(piece.text, step.replacement));
       const bool prepends = step.prepend == Prepend::always || (step.prepend == Prepend::first && piece.first);

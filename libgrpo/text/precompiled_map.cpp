@@ -56,8 +56,8 @@ std::string decode_base64(std::string_view text) {
 PrecompiledMap::PrecompiledMap(std::string_view bytes) {
   const std::size_t size = bytes.size() < 4 ? 0 : read_u32(bytes, 0);
   if (bytes.size() < 4 || size > bytes.size() - 4 || size % 4 != 0) {
-    throw Error(ErrorKind::data, fmt::format("precompiled_charsmap of {} bytes is damaged: its trie would have {} bytes",
-                                             bytes.size(), size));
+    throw Error(ErrorKind::data,
+                fmt::format("precompiled_charsmap of {} bytes is damaged: its trie would have {} bytes", bytes.size(), size));
   }
   units_.reserve(size / 4);
   for (std::size_t at = 4; at < 4 + size; at += 4) units_.push_back(read_u32(bytes, at));
@@ -101,8 +101,7 @@ void PrecompiledMap::append(std::string_view cluster, std::string& out) const {
 std::string PrecompiledMap::apply(std::string_view text) const {
   std::string out;
   out.reserve(text.size());
-  const bool simple = std::none_of(text.begin(), text.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c == '\r'; });
+  const bool simple = std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c == '\r'; });
   if (simple) {  // every character is a cluster
     for (std::size_t at = 0; at < text.size(); ++at) append(text.substr(at, 1), out);
     return out;

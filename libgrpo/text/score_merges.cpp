@@ -22,8 +22,7 @@ bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0x
 
 }  // namespace
 
-BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<double>& scores,
-                                  const std::vector<bool>& joins) {
+BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<double>& scores, const std::vector<bool>& joins) {
   const std::vector<std::string>& tokens = table.tokens();
   const auto part = [&](std::string_view text) {
     const std::int32_t id = table.find(text);
@@ -32,8 +31,7 @@ BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<dou
   std::vector<Candidate> candidates;
   for (std::size_t id = 0; id < tokens.size(); ++id) {
     const std::string_view token = tokens[id];
-    if (!std::isfinite(scores[id]))
-      throw Error(ErrorKind::data, fmt::format("the score of token {} ('{}') is {}", id, token, scores[id]));
+    if (!std::isfinite(scores[id])) throw Error(ErrorKind::data, fmt::format("the score of token {} ('{}') is {}", id, token, scores[id]));
     if (part(token) != static_cast<std::int32_t>(id)) continue;
     if (token.size() > kMaxTokenBytes) {
       throw Error(ErrorKind::data,
@@ -47,8 +45,7 @@ BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<dou
       const std::int32_t left = part(token.substr(0, at));
       const std::int32_t right = left < 0 ? -1 : part(token.substr(at));
       if (right < 0) continue;
-      candidates.push_back(
-          {scores[id], left_length, length - left_length, static_cast<std::int32_t>(id), left, right});
+      candidates.push_back({scores[id], left_length, length - left_length, static_cast<std::int32_t>(id), left, right});
     }
   }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {

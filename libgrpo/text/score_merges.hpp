@@ -13,7 +13,6 @@ namespace grpo {
 
 /// `joins[id]`: the token may come out of a merge and go into one. The views point into `table`.
 /// throws: Error{data} for a score that is not finite or a token too long to cut in all ways
-BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<double>& scores,
-                                  const std::vector<bool>& joins);
+BpeModel::Merges merges_of_scores(const TokenTable& table, const std::vector<double>& scores, const std::vector<bool>& joins);
 
 }  // namespace grpo

@@ -27,12 +27,10 @@ bool is_limit(int code) {
 /// `spelled` is what PCRE2 reads, `pattern` what the file says.
 pcre2_code* compile(const std::string& pattern, const std::string& spelled, bool literal) {
   // Oniguruma's ^ and $ stand at every line; \C would cut characters in two.
-  const std::uint32_t options =
-      literal ? PCRE2_UTF | PCRE2_LITERAL : PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+  const std::uint32_t options = literal ? PCRE2_UTF | PCRE2_LITERAL : PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelled.data()), spelled.size(), options, &error, &offset, nullptr);
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelled.data()), spelled.size(), options, &error, &offset, nullptr);
   if (code == nullptr) {
     std::array<PCRE2_UCHAR, 256> reason{};
     pcre2_get_error_message(error, reason.data(), reason.size());
@@ -112,8 +110,7 @@ void SplitPattern::Free::operator()(Compiled* compiled) const noexcept {
 
 SplitPattern::SplitPattern(const std::string& pattern, bool literal) : compiled_(new Compiled) {
   if (pattern.size() > kMaxPatternLength) {
-    throw Error(ErrorKind::data,
-                fmt::format("split pattern of {} bytes is too long: at most {}", pattern.size(), kMaxPatternLength));
+    throw Error(ErrorKind::data, fmt::format("split pattern of {} bytes is too long: at most {}", pattern.size(), kMaxPatternLength));
   }
   compiled_->rare = compile(pattern, literal ? pattern : spell_out_shorthands(pattern, false), literal);
   compiled_->common = compile(pattern, literal ? pattern : spell_out_shorthands(pattern, true), literal);
@@ -157,8 +154,7 @@ void SplitPattern::find(std::string_view text, std::vector<Match>& out) const {
   }
 }
 
-void SplitPattern::split(std::string_view text, SplitBehavior behavior, bool invert,
-                         std::vector<std::string_view>& out) const {
+void SplitPattern::split(std::string_view text, SplitBehavior behavior, bool invert, std::vector<std::string_view>& out) const {
   thread_local std::vector<Match> matches;
   find(text, matches);
   cut_at(text, matches, behavior, invert, out);

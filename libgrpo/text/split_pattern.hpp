@@ -46,7 +46,6 @@ void cut_at(std::string_view text, const std::vector<SplitPattern::Match>& match
             std::vector<std::string_view>& out);
 
 /// The pattern of GPT-2, which the ByteLevel pre-tokenizer applies when it says use_regex.
-inline constexpr std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 }  // namespace grpo

@@ -21,8 +21,7 @@ AddedTokenFinder make_finder(const std::vector<AddedToken>& added, bool normaliz
   return AddedTokenFinder(std::move(chosen));
 }
 
-std::shared_ptr<const TokenTable> with_added(const std::shared_ptr<const TokenTable>& vocabulary,
-                                             const std::vector<AddedToken>& added) {
+std::shared_ptr<const TokenTable> with_added(const std::shared_ptr<const TokenTable>& vocabulary, const std::vector<AddedToken>& added) {
   std::vector<std::string> tokens = vocabulary->tokens();
   bool grew = false;
   for (const AddedToken& token : added) {
@@ -108,8 +107,7 @@ std::string TextTokenizer::decode(std::span<const std::int32_t> ids, bool skip_s
 std::vector<std::int32_t> TextTokenizer::encode(std::string_view text) const {
   if (text.size() > kMaxTextBytes) {
     throw Error(ErrorKind::contract,
-                fmt::format("text of {} bytes is too long to encode at once: at most {}; cut it first", text.size(),
-                            kMaxTextBytes));
+                fmt::format("text of {} bytes is too long to encode at once: at most {}; cut it first", text.size(), kMaxTextBytes));
   }
   std::string repaired;
   if (!is_utf8(text)) {

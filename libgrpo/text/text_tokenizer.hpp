@@ -67,8 +67,8 @@ class TextTokenizer final : public Tokenizer {
   AddedTokenFinder after_normalizing_;
   std::vector<bool> special_;
   std::map<std::int32_t, std::string> normalized_;  // as the package decodes added tokens that want normalised text
-  std::string bytes_;                // of all tokens, one behind the other
-  std::vector<std::size_t> begins_;  // where each token's bytes begin; one more for the end
+  std::string bytes_;                               // of all tokens, one behind the other
+  std::vector<std::size_t> begins_;                 // where each token's bytes begin; one more for the end
   MakeFiles make_files_;
 };
 

@@ -152,12 +152,8 @@ void TokenDecoder::apply(const Step& step, std::vector<std::string>& tokens) {
       fuse(tokens);
       if (!is_utf8(tokens.front())) tokens.front() = replace_invalid_utf8(tokens.front());
       return;
-    case Kind::byte_fallback:
-      join_bytes(tokens);
-      return;
-    case Kind::fuse:
-      fuse(tokens);
-      return;
+    case Kind::byte_fallback: join_bytes(tokens); return;
+    case Kind::fuse: fuse(tokens); return;
     case Kind::strip:
       for (std::string& token : tokens) strip(token, step.from, step.start, step.stop);
       return;

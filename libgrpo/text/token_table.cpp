@@ -46,9 +46,7 @@ std::size_t StringIndex::slot_of(std::string_view key, std::uint64_t hash) const
   std::size_t at = static_cast<std::size_t>(hash) & mask;
   for (; slots_[at].id >= 0; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
-    if (slot.hash == hash && slot.length == key.size() &&
-        std::memcmp(bytes_.data() + slot.begin, key.data(), key.size()) == 0)
-      break;
+    if (slot.hash == hash && slot.length == key.size() && std::memcmp(bytes_.data() + slot.begin, key.data(), key.size()) == 0) break;
   }
   return at;
 }

@@ -16,8 +16,9 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxFileBytes = 1ULL << 29;
 /// What transformers writes beside tokenizer.json, the files of its slow tokenizers among them.
-constexpr std::array kSideFiles = {"tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json",
-                                   "vocab.json", "merges.txt", "tokenizer.model"};
+constexpr std::array kSideFiles = {
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "added_tokens.json", "vocab.json", "merges.txt",
+    "tokenizer.model"};
 
 std::unique_ptr<Tokenizer> load_json(const fs::path& file) {
   TextTokenizer::Files files;
@@ -52,8 +53,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model) {
   }
   if (!fs::exists(model, code)) {
     throw Error(ErrorKind::data,
-                fmt::format("{}: no such file or folder; expected a model folder, a tokenizer.json or a GGUF file",
-                            model.string()));
+                fmt::format("{}: no such file or folder; expected a model folder, a tokenizer.json or a GGUF file", model.string()));
   }
   return begins_as_gguf(model) ? tokenizer_from_gguf(model) : load_json(model);
 }

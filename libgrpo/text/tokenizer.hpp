@@ -43,8 +43,7 @@ class Tokenizer {
 
 /// encode() of each text, in order, on `threads` threads; 0: as many as the machine has cores.
 /// throws: what encode() throws for the first text that fails
-std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
-                                                    int threads = 0);
+std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts, int threads = 0);
 
 /// From a folder with tokenizer.json, from that file itself, or from the metadata of a GGUF file.
 /// throws: Error{data} naming file and reason; an unsupported tokenizer type is named

@@ -88,9 +88,7 @@ inline void check_node(const json& node, int depth, std::string_view section) {
 /// The plain text of {"String": s}, or nullptr
 inline const std::string* plain_pattern(const json& object, std::string_view section) {
   const json& pattern = member(object, "pattern", section);
-  return pattern.is_object() && pattern.contains("String") && !pattern.contains("Regex")
-             ? &text(pattern, "String", section)
-             : nullptr;
+  return pattern.is_object() && pattern.contains("String") && !pattern.contains("Regex") ? &text(pattern, "String", section) : nullptr;
 }
 
 /// {"String": s} or {"Regex": s}

@@ -36,9 +36,8 @@ BpeModel::Merges read_merges(const std::vector<std::string>& rows) {
   for (const std::string_view row : rows) {
     const std::size_t blank = row.find(' ', 1);
     if (blank == std::string_view::npos) {
-      throw Error(ErrorKind::data,
-                  fmt::format("tokenizer.ggml.merges[{}] is '{}': expected two tokens with a blank between",
-                              merges.size(), replace_invalid_utf8(row)));
+      throw Error(ErrorKind::data, fmt::format("tokenizer.ggml.merges[{}] is '{}': expected two tokens with a blank between", merges.size(),
+                                               replace_invalid_utf8(row)));
     }
     merges.emplace_back(row.substr(0, blank), row.substr(blank + 1));
   }
@@ -48,13 +47,11 @@ BpeModel::Merges read_merges(const std::vector<std::string>& rows) {
 std::vector<std::int64_t> read_types(const GgufFile& file, std::size_t tokens) {
   if (!file.has("tokenizer.ggml.token_type")) return std::vector<std::int64_t>(tokens, kNormalToken);
   const std::vector<std::int64_t>& types = file.integers("tokenizer.ggml.token_type");
-  if (types.size() != tokens)
-    refuse(fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", types.size(), tokens));
+  if (types.size() != tokens) refuse(fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens", types.size(), tokens));
   return types;
 }
 
-std::vector<AddedToken> read_added(const std::vector<std::int64_t>& types, const std::vector<std::string>& tokens,
-                                   bool unknown_too) {
+std::vector<AddedToken> read_added(const std::vector<std::int64_t>& types, const std::vector<std::string>& tokens, bool unknown_too) {
   std::vector<AddedToken> added;
   for (std::size_t id = 0; id < types.size(); ++id) {
     const bool special = types[id] == kControlToken || (unknown_too && types[id] == kUnknownToken);
@@ -68,8 +65,7 @@ std::vector<AddedToken> read_added(const std::vector<std::int64_t>& types, const
   return added;
 }
 
-std::optional<std::string> named_token(const GgufFile& file, std::string_view key,
-                                       const std::vector<std::string>& tokens) {
+std::optional<std::string> named_token(const GgufFile& file, std::string_view key, const std::vector<std::string>& tokens) {
   if (!file.has(key)) return std::nullopt;
   const std::int64_t id = file.integer(key);
   if (id < 0 || static_cast<std::size_t>(id) >= tokens.size()) {
@@ -98,9 +94,10 @@ BpeModel::Options read_gpt2(const GgufFile& file, GgufExtras& extras) {
   const std::string pre = file.has("tokenizer.ggml.pre") ? file.text("tokenizer.ggml.pre") : "default";
   extras.pipeline = text_pipeline_of_gguf(pre, options.ignore_merges);
   if (extras.pipeline.empty()) {
-    refuse(fmt::format("tokenizer.ggml.pre is '{}', which is not known here; known: {}. "
-                       "A Hugging Face folder with tokenizer.json says how text is cut: use that",
-                       pre, known_gguf_pipelines()));
+    refuse(
+        fmt::format("tokenizer.ggml.pre is '{}', which is not known here; known: {}. "
+                    "A Hugging Face folder with tokenizer.json says how text is cut: use that",
+                    pre, known_gguf_pipelines()));
   }
   return options;
 }
@@ -109,8 +106,7 @@ BpeModel::Options read_gpt2(const GgufFile& file, GgufExtras& extras) {
 BpeModel::Options read_llama(const GgufFile& file, const TokenTable& table, GgufExtras& extras) {
   if (flag(file, "tokenizer.ggml.remove_extra_whitespaces", false))
     refuse("tokenizer.ggml.remove_extra_whitespaces is true, which is not supported for model 'llama'");
-  if (file.has("tokenizer.ggml.precompiled_charsmap"))
-    refuse("tokenizer.ggml.precompiled_charsmap is not supported for model 'llama'");
+  if (file.has("tokenizer.ggml.precompiled_charsmap")) refuse("tokenizer.ggml.precompiled_charsmap is not supported for model 'llama'");
   extras.pipeline = llama_pipeline(flag(file, "tokenizer.ggml.add_space_prefix", true));
   BpeModel::Options options;
   options.byte_fallback = true;
@@ -123,17 +119,17 @@ std::vector<double> read_scores(const GgufFile& file, std::size_t tokens) {
   const auto found = file.metadata().find("tokenizer.ggml.scores");
   const auto* scores = found == file.metadata().end() ? nullptr : std::get_if<std::vector<double>>(&found->second);
   if (scores == nullptr) refuse("tokenizer.ggml.scores is missing or not a list of numbers");
-  if (scores->size() != tokens)
-    refuse(fmt::format("tokenizer.ggml.scores has {} entries for {} tokens", scores->size(), tokens));
+  if (scores->size() != tokens) refuse(fmt::format("tokenizer.ggml.scores has {} entries for {} tokens", scores->size(), tokens));
   return *scores;
 }
 
 std::unique_ptr<Tokenizer> read(const GgufFile& file) {
   const std::string& kind = file.text("tokenizer.ggml.model");
   if (kind != "gpt2" && kind != "llama") {
-    refuse(fmt::format("tokenizer.ggml.model is '{}': only byte-level BPE ('gpt2') and SentencePiece's BPE ('llama') are "
-                       "supported",
-                       kind));
+    refuse(
+        fmt::format("tokenizer.ggml.model is '{}': only byte-level BPE ('gpt2') and SentencePiece's BPE ('llama') are "
+                    "supported",
+                    kind));
   }
   const bool llama = kind == "llama";
   const std::vector<std::string>& tokens = file.texts("tokenizer.ggml.tokens");
@@ -158,9 +154,8 @@ std::unique_ptr<Tokenizer> read(const GgufFile& file) {
   }
   const auto pipeline = nlohmann::json::parse(extras.pipeline);
   read_text_pipeline({pipeline}, !llama, spec);
-  return std::make_unique<TextTokenizer>(std::move(spec), [extras](const TextTokenizer& tokenizer) {
-    return gguf_tokenizer_files(extras, tokenizer);
-  });
+  return std::make_unique<TextTokenizer>(std::move(spec),
+                                         [extras](const TextTokenizer& tokenizer) { return gguf_tokenizer_files(extras, tokenizer); });
 }
 
 }  // namespace

@@ -13,19 +13,14 @@ using nlohmann::ordered_json;
 /// transformers puts the first token in front when asked for special tokens; encode() here never does.
 ordered_json post_processor(const GgufExtras& extras, const TextTokenizer& tokenizer) {
   if (!extras.add_bos) return nullptr;
-  const auto special = [&](int type) {
-    return ordered_json{{"SpecialToken", {{"id", *extras.bos}, {"type_id", type}}}};
-  };
-  const auto sequence = [](const char* name, int type) {
-    return ordered_json{{"Sequence", {{"id", name}, {"type_id", type}}}};
-  };
+  const auto special = [&](int type) { return ordered_json{{"SpecialToken", {{"id", *extras.bos}, {"type_id", type}}}}; };
+  const auto sequence = [](const char* name, int type) { return ordered_json{{"Sequence", {{"id", name}, {"type_id", type}}}}; };
   ordered_json out;
   out["type"] = "TemplateProcessing";
   out["single"] = ordered_json::array({special(0), sequence("A", 0)});
   out["pair"] = ordered_json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)});
-  out["special_tokens"][*extras.bos] = {{"id", *extras.bos},
-                                        {"ids", ordered_json::array({tokenizer.id_of(*extras.bos)})},
-                                        {"tokens", ordered_json::array({*extras.bos})}};
+  out["special_tokens"][*extras.bos] = {
+      {"id", *extras.bos}, {"ids", ordered_json::array({tokenizer.id_of(*extras.bos)})}, {"tokens", ordered_json::array({*extras.bos})}};
   return out;
 }
 
@@ -57,18 +52,16 @@ std::string make_tokenizer_json(const GgufExtras& extras, const TextTokenizer& t
   }
   std::string merges;
   for (const auto& [left, right] : model.merges()) {
-    merges +=
-        fmt::format("{}[{},{}]", merges.empty() ? "" : ",", ordered_json(tokens[static_cast<std::size_t>(left)]).dump(),
-                    ordered_json(tokens[static_cast<std::size_t>(right)]).dump());
+    merges += fmt::format("{}[{},{}]", merges.empty() ? "" : ",", ordered_json(tokens[static_cast<std::size_t>(left)]).dump(),
+                          ordered_json(tokens[static_cast<std::size_t>(right)]).dump());
   }
   const std::string head = root.dump();
-  const std::string unknown =
-      options.unknown_id < 0 ? "null" : ordered_json(tokens[static_cast<std::size_t>(options.unknown_id)]).dump();
+  const std::string unknown = options.unknown_id < 0 ? "null" : ordered_json(tokens[static_cast<std::size_t>(options.unknown_id)]).dump();
   return fmt::format(R"({},"model":{{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
                      R"("end_of_word_suffix":null,"fuse_unk":{},"byte_fallback":{},"ignore_merges":{},)"
                      R"("vocab":{{{}}},"merges":[{}]}}}})",
-                     std::string_view(head).substr(0, head.size() - 1), unknown, options.fuse_unknown,
-                     options.byte_fallback, options.ignore_merges, vocab, merges);
+                     std::string_view(head).substr(0, head.size() - 1), unknown, options.fuse_unknown, options.byte_fallback,
+                     options.ignore_merges, vocab, merges);
 }
 
 std::string make_config(const GgufExtras& extras) {

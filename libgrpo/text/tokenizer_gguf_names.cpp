@@ -10,10 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kByteLevelGpt2 =
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
-constexpr std::string_view kByteLevelOnly =
-    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
+constexpr std::string_view kByteLevelGpt2 = R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
+constexpr std::string_view kByteLevelOnly = R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
 constexpr std::string_view kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2Pattern =
@@ -61,8 +59,7 @@ std::string text_pipeline_of_gguf(std::string_view pre, bool& ignore_merges) {
       pre_tokenizer = sequence(split_regex(kQwen2Pattern), kByteLevelOnly);
       normalizer = R"({"type":"NFC"})";
     }
-    return fmt::format(R"({{"normalizer":{},"pre_tokenizer":{},"decoder":{}}})", normalizer, pre_tokenizer,
-                       kByteLevelGpt2);
+    return fmt::format(R"({{"normalizer":{},"pre_tokenizer":{},"decoder":{}}})", normalizer, pre_tokenizer, kByteLevelGpt2);
   }
   return {};
 }

@@ -18,8 +18,8 @@ using nlohmann::json;
 enum TokenType : std::int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUser = 4, kUnused = 5, kByte = 6 };
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error(ErrorKind::data, "this tokenizer cannot be written as GGUF: " + why +
-                                   "; write a Hugging Face folder and convert it with llama.cpp's tools");
+  throw Error(ErrorKind::data,
+              "this tokenizer cannot be written as GGUF: " + why + "; write a Hugging Face folder and convert it with llama.cpp's tools");
 }
 
 /// The tokens of a file, by id, and what kind each is.
@@ -94,7 +94,8 @@ std::string pre_tokenizer_name(const json& root) {
     const json known = json::parse(text_pipeline_of_gguf(name, ignore_merges));
     if (plain(root["pre_tokenizer"]) != plain(known["pre_tokenizer"])) continue;
     if (ignores == ignore_merges && root["normalizer"] == known["normalizer"]) return name;
-    near = fmt::format("; '{}' cuts text alike, but has normalizer {} and ignore_merges {}", name, known["normalizer"].dump(), ignore_merges);
+    near =
+        fmt::format("; '{}' cuts text alike, but has normalizer {} and ignore_merges {}", name, known["normalizer"].dump(), ignore_merges);
   }
   refuse(fmt::format("llama.cpp has no name for its pre_tokenizer {} with normalizer {} and ignore_merges {}{}",
                      root["pre_tokenizer"].dump(), root["normalizer"].dump(), ignores, near));
@@ -152,7 +153,8 @@ std::string named(const json& config, const char* key) {
 
 GgufTokenizer describe(const json& root, const json& config, const Tokenizer& tokenizer, std::int64_t rows) {
   const json& model = root["model"];
-  if (model.value("type", "BPE") != "BPE" || !model.contains("merges")) refuse("its model is " + model.value("type", "of no name") + ", not BPE");
+  if (model.value("type", "BPE") != "BPE" || !model.contains("merges"))
+    refuse("its model is " + model.value("type", "of no name") + ", not BPE");
   const bool bytes = model.value("byte_fallback", false);
   const Vocabulary vocabulary = read_vocabulary(root, rows, bytes);
   const std::vector<Merge> merges = read_merges(model);
@@ -165,7 +167,8 @@ GgufTokenizer describe(const json& root, const json& config, const Tokenizer& to
   entries.emplace_back("tokenizer.ggml.tokens", vocabulary.tokens);
   entries.emplace_back("tokenizer.ggml.token_type", vocabulary.types);
   entries.emplace_back("tokenizer.ggml.add_bos_token", adds_bos(root["post_processor"]));
-  constexpr std::array kNamed{std::pair{"unk_token", "tokenizer.ggml.unknown_token_id"}, std::pair{"pad_token", "tokenizer.ggml.padding_token_id"}};
+  constexpr std::array kNamed{std::pair{"unk_token", "tokenizer.ggml.unknown_token_id"},
+                              std::pair{"pad_token", "tokenizer.ggml.padding_token_id"}};
   for (const auto& [name, key] : kNamed)
     if (const std::int32_t id = tokenizer.id_of(named(config, name)); id >= 0) entries.emplace_back(key, static_cast<std::uint32_t>(id));
   out.eos = tokenizer.id_of(named(config, "eos_token"));

@@ -58,8 +58,7 @@ std::vector<AddedToken> read_added(const json& root, std::size_t vocabulary) {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view text, const std::string& source,
-                                               TextTokenizer::Files files) {
+std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view text, const std::string& source, TextTokenizer::Files files) {
   try {
     check_nesting(text);
     const json root = json::parse(text);
@@ -70,8 +69,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view text, const std:
     const bool raw_bytes = read_text_pipeline({root}, takes_raw_bytes({model}), spec);
     read_model({model}, raw_bytes, spec);
     spec.added = read_added(root, spec.vocabulary->tokens().size());
-    return std::make_unique<TextTokenizer>(std::move(spec),
-                                           [files = std::move(files)](const TextTokenizer&) { return files; });
+    return std::make_unique<TextTokenizer>(std::move(spec), [files = std::move(files)](const TextTokenizer&) { return files; });
   } catch (const Error& error) {
     throw Error(error.kind(), fmt::format("{}: {}", source, error.what()));
   } catch (const json::exception& error) {

@@ -14,7 +14,6 @@ namespace grpo {
 
 /// `source` names the file in messages; `files` is what files() answers.
 /// throws: Error{data} with source, section and reason. cost: about 0.1 s per 50,000 tokens
-std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, const std::string& source,
-                                               TextTokenizer::Files files);
+std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view json, const std::string& source, TextTokenizer::Files files);
 
 }  // namespace grpo

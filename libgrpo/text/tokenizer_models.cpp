@@ -66,8 +66,7 @@ BpeModel::Merges read_merges(const json& model) {
 
 void read_bpe(const json& model, bool raw_bytes, TokenizerSpec& spec) {
   if (is_set(model, "dropout") && model["dropout"] != 0.0) {
-    refuse(kSection,
-           fmt::format("dropout {} is not supported: ids must not depend on chance", show(model["dropout"])));
+    refuse(kSection, fmt::format("dropout {} is not supported: ids must not depend on chance", show(model["dropout"])));
   }
   BpeModel::Options options;
   options.byte_level = raw_bytes;
@@ -79,15 +78,13 @@ void read_bpe(const json& model, bool raw_bytes, TokenizerSpec& spec) {
   spec.vocabulary = read_vocabulary(model);
   if (is_set(model, "unk_token")) {
     options.unknown_id = spec.vocabulary->find(text(model, "unk_token", kSection));
-    if (options.unknown_id < 0)
-      refuse(kSection, fmt::format("unk_token {} is not in the vocabulary", show(model["unk_token"])));
+    if (options.unknown_id < 0) refuse(kSection, fmt::format("unk_token {} is not in the vocabulary", show(model["unk_token"])));
   }
   spec.model = std::make_unique<BpeModel>(spec.vocabulary, read_merges(model), std::move(options));
 }
 
 void read_unigram(const json& model, TokenizerSpec& spec) {
-  if (!is_set(model, "vocab") || !model["vocab"].is_array())
-    refuse(kSection, "'vocab' is missing or not a list of tokens and scores");
+  if (!is_set(model, "vocab") || !model["vocab"].is_array()) refuse(kSection, "'vocab' is missing or not a list of tokens and scores");
   const json& vocab = model["vocab"];
   std::vector<std::string> tokens;
   std::vector<double> scores;
@@ -100,14 +97,13 @@ void read_unigram(const json& model, TokenizerSpec& spec) {
   std::int32_t unknown_id = -1;
   if (is_set(model, "unk_id")) {
     if (!model["unk_id"].is_number_unsigned() || model["unk_id"].get<std::uint64_t>() >= tokens.size()) {
-      refuse(kSection, fmt::format("unk_id is {}: expected the index of one of the {} tokens", show(model["unk_id"]),
-                                   tokens.size()));
+      refuse(kSection, fmt::format("unk_id is {}: expected the index of one of the {} tokens", show(model["unk_id"]), tokens.size()));
     }
     unknown_id = model["unk_id"].get<std::int32_t>();
   }
   spec.vocabulary = std::make_shared<const TokenTable>(std::move(tokens));
-  spec.model = std::make_unique<UnigramModel>(spec.vocabulary, std::move(scores), unknown_id,
-                                              flag(model, "byte_fallback", false, kSection));
+  spec.model =
+      std::make_unique<UnigramModel>(spec.vocabulary, std::move(scores), unknown_id, flag(model, "byte_fallback", false, kSection));
 }
 
 void read_word_piece(const json& model, TokenizerSpec& spec) {
@@ -115,8 +111,7 @@ void read_word_piece(const json& model, TokenizerSpec& spec) {
   WordPieceModel::Options options;
   options.prefix = text_or(model, "continuing_subword_prefix", "##");
   options.unknown_id = spec.vocabulary->find(text_or(model, "unk_token", "[UNK]"));
-  if (is_set(model, "max_input_chars_per_word"))
-    options.max_characters = count(model, "max_input_chars_per_word", kSection);
+  if (is_set(model, "max_input_chars_per_word")) options.max_characters = count(model, "max_input_chars_per_word", kSection);
   // Longest match first takes more than linear time in a word: a limit that a file may raise must have one itself.
   constexpr std::size_t kMost = 1000;
   if (options.max_characters > kMost)
@@ -126,19 +121,15 @@ void read_word_piece(const json& model, TokenizerSpec& spec) {
 
 }  // namespace
 
-std::int64_t id_bound(std::size_t tokens) {
-  return static_cast<std::int64_t>(std::min<std::size_t>(4 * tokens + 65536, 1U << 30));
-}
+std::int64_t id_bound(std::size_t tokens) { return static_cast<std::int64_t>(std::min<std::size_t>(4 * tokens + 65536, 1U << 30)); }
 
 std::int32_t read_id(const Node& node, const std::string& token, std::int64_t bound) {
   const json& value = node.value;
-  if (!value.is_number_integer())
-    throw Error(ErrorKind::data, fmt::format("id of token '{}' is {}, not an integer", token, show(value)));
-  const auto id =
-      value.is_number_unsigned() && value.get<std::uint64_t>() > (1ULL << 62) ? bound : value.get<std::int64_t>();
+  if (!value.is_number_integer()) throw Error(ErrorKind::data, fmt::format("id of token '{}' is {}, not an integer", token, show(value)));
+  const auto id = value.is_number_unsigned() && value.get<std::uint64_t>() > (1ULL << 62) ? bound : value.get<std::int64_t>();
   if (id < 0 || id >= bound) {
-    throw Error(ErrorKind::data, fmt::format("id of token '{}' is {}: expected 0 to {} in a file of this many tokens",
-                                             token, show(value), bound - 1));
+    throw Error(ErrorKind::data,
+                fmt::format("id of token '{}' is {}: expected 0 to {} in a file of this many tokens", token, show(value), bound - 1));
   }
   return static_cast<std::int32_t>(id);
 }
@@ -160,8 +151,7 @@ void read_model(const Node& node, bool raw_bytes, TokenizerSpec& spec) {
     read_word_piece(model, spec);
   } else if (type == "WordLevel") {
     spec.vocabulary = read_vocabulary(model);
-    spec.model = std::make_unique<WordLevelModel>(spec.vocabulary,
-                                                  spec.vocabulary->find(text_or(model, "unk_token", "<unk>")));
+    spec.model = std::make_unique<WordLevelModel>(spec.vocabulary, spec.vocabulary->find(text_or(model, "unk_token", "<unk>")));
   } else {
     refuse(kSection, fmt::format("type '{}' is not supported; known: BPE, Unigram, WordPiece, WordLevel", type));
   }

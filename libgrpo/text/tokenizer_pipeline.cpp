@@ -115,8 +115,7 @@ class PreTokenizerReader {
 
   void read_byte_level(const json& node, bool last) {
     if (flag(node, "add_prefix_space", true, kSection)) out_.add_prefix_space();
-    if (flag(node, "use_regex", true, kSection))
-      out_.add_pattern(SplitPattern(std::string(kGpt2Pattern)), SplitBehavior::isolated, false);
+    if (flag(node, "use_regex", true, kSection)) out_.add_pattern(SplitPattern(std::string(kGpt2Pattern)), SplitBehavior::isolated, false);
     raw_ = raw_bytes_ && last;
     if (!raw_) out_.add_byte_level();
   }
@@ -125,8 +124,9 @@ class PreTokenizerReader {
     const PreTokenizer::Prepend prepend = read_prepend(node, kSection);
     // Where the first piece begins in the original text is not followed through both kinds of changes.
     if (prepend == PreTokenizer::Prepend::first && out_.size() > 0 && !spec_.normalizer.empty())
-      refuse(kSection, "Metaspace with prepend_scheme 'first' behind another pre-tokenizer and a normalizer is not "
-                       "supported");
+      refuse(kSection,
+             "Metaspace with prepend_scheme 'first' behind another pre-tokenizer and a normalizer is not "
+             "supported");
     out_.add_metaspace(character(node, "replacement", kSection), prepend, flag(node, "split", true, kSection));
   }
 
@@ -146,8 +146,7 @@ class PreTokenizerReader {
       out_.add_class(Class::whitespace, SplitBehavior::removed);
       out_.add_class(Class::punctuation, SplitBehavior::isolated);
     } else if (type == "CharDelimiterSplit") {
-      out_.add_class(Class::delimiter, SplitBehavior::removed,
-                     utf8_step(character(node, "delimiter", kSection), 0).code_point);
+      out_.add_class(Class::delimiter, SplitBehavior::removed, utf8_step(character(node, "delimiter", kSection), 0).code_point);
     } else {
       refuse(kSection, fmt::format("'{}' is not supported; known: BertPreTokenizer, ByteLevel, CharDelimiterSplit, "
                                    "Digits, Metaspace, Punctuation, Split, Whitespace, WhitespaceSplit, Sequence",
@@ -184,11 +183,9 @@ void read_decoder(const json& node, int depth, TokenDecoder& decoder) {
       decoder.add_replace(read_pattern(node, kSection), text(node, "content", kSection));
     }
   } else if (type == "Metaspace") {
-    decoder.add_metaspace(character(node, "replacement", kSection),
-                          read_prepend(node, kSection) != PreTokenizer::Prepend::never);
+    decoder.add_metaspace(character(node, "replacement", kSection), read_prepend(node, kSection) != PreTokenizer::Prepend::never);
   } else if (type == "WordPiece") {
-    decoder.add_word_piece(is_set(node, "prefix") ? text(node, "prefix", kSection) : "##",
-                           flag(node, "cleanup", true, kSection));
+    decoder.add_word_piece(is_set(node, "prefix") ? text(node, "prefix", kSection) : "##", flag(node, "cleanup", true, kSection));
   } else if (type == "BPEDecoder") {
     const std::string suffix = is_set(node, "suffix") ? text(node, "suffix", kSection) : "</w>";
     if (suffix.empty()) refuse(kSection, "BPEDecoder with an empty suffix is not supported");
@@ -207,8 +204,7 @@ void check_post_processor(const json& node, int depth) {
   const std::string& type = text(node, "type", kSection);
   if (type == "Sequence") {
     for (const json& part : list(node, "processors", kSection)) check_post_processor(part, depth + 1);
-  } else if (type != "TemplateProcessing" && type != "ByteLevel" && type != "RobertaProcessing" &&
-             type != "BertProcessing") {
+  } else if (type != "TemplateProcessing" && type != "ByteLevel" && type != "RobertaProcessing" && type != "BertProcessing") {
     refuse(kSection, fmt::format("'{}' is not supported; known: BertProcessing, ByteLevel, RobertaProcessing, "
                                  "TemplateProcessing, Sequence",
                                  type));

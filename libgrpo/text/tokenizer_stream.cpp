@@ -29,8 +29,7 @@ class Crew {
 
 }  // namespace
 
-std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
-                                                    int threads) {
+std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, std::span<const std::string> texts, int threads) {
   std::vector<std::vector<std::int32_t>> ids(texts.size());
   const std::size_t chunks = (texts.size() + kChunk - 1) / kChunk;
   const std::size_t wanted =
@@ -40,8 +39,7 @@ std::vector<std::vector<std::int32_t>> encode_batch(const Tokenizer& tokenizer, 
   const auto work = [&] {
     for (std::size_t chunk = next++; chunk < chunks; chunk = next++) {
       try {
-        for (std::size_t i = chunk * kChunk; i < std::min(texts.size(), (chunk + 1) * kChunk); ++i)
-          ids[i] = tokenizer.encode(texts[i]);
+        for (std::size_t i = chunk * kChunk; i < std::min(texts.size(), (chunk + 1) * kChunk); ++i) ids[i] = tokenizer.encode(texts[i]);
       } catch (...) {
         failures[chunk] = std::current_exception();
         next = chunks;  // the chunks before this one are taken already: the first failure is known

@@ -29,8 +29,7 @@ struct Character {
 std::uint8_t combining_class(char32_t c) {
   if (c < 0x300) return 0;
   const auto& table = unicode::kCombiningClasses;
-  const auto row =
-      std::upper_bound(table.begin(), table.end(), c, [](char32_t x, const auto& r) { return x < r.begin; });
+  const auto row = std::upper_bound(table.begin(), table.end(), c, [](char32_t x, const auto& r) { return x < r.begin; });
   if (row == table.begin() || c > std::prev(row)->end) return 0;
   return std::prev(row)->value;
 }
@@ -52,8 +51,7 @@ void decompose(char32_t c, bool compatible, std::vector<Character>& out) {
     return;
   }
   const auto& table = unicode::kDecompositions;
-  const auto row =
-      std::lower_bound(table.begin(), table.end(), c, [](const auto& r, char32_t x) { return r.composed < x; });
+  const auto row = std::lower_bound(table.begin(), table.end(), c, [](const auto& r, char32_t x) { return r.composed < x; });
   if (c < 0xC0 || row == table.end() || row->composed != c) {
     out.push_back({c, combining_class(c)});
     return;
@@ -67,8 +65,7 @@ char32_t compose(char32_t a, char32_t b) {
   if (a >= kLead && a < kLead + kLeads && b >= kVowel && b < kVowel + kVowels) {
     return kSyllable + ((a - kLead) * kVowels + (b - kVowel)) * kTails;
   }
-  if (a >= kSyllable && a < kSyllable + kLeads * kVowels * kTails && (a - kSyllable) % kTails == 0 && b > kTail &&
-      b < kTail + kTails) {
+  if (a >= kSyllable && a < kSyllable + kLeads * kVowels * kTails && (a - kSyllable) % kTails == 0 && b > kTail && b < kTail + kTails) {
     return a + (b - kTail);
   }
   static const auto kPairs = [] {

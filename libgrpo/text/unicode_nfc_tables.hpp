@@ -11,8 +11,8 @@ namespace grpo::unicode {
 struct Decomposition {
   std::uint32_t composed;
   std::uint32_t first;
-  std::uint32_t second;   ///< 0: a singleton
-  bool recomposes;        ///< false for singletons and composition exclusions
+  std::uint32_t second;  ///< 0: a singleton
+  bool recomposes;       ///< false for singletons and composition exclusions
 };
 
 struct CombiningClass {

@@ -29,16 +29,13 @@ std::size_t character_length(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-UnigramModel::UnigramModel(std::shared_ptr<const TokenTable> table, std::vector<double> scores, std::int32_t unknown_id,
-                           bool byte_fallback)
+UnigramModel::UnigramModel(std::shared_ptr<const TokenTable> table, std::vector<double> scores, std::int32_t unknown_id, bool byte_fallback)
     : table_(std::move(table)), scores_(std::move(scores)), unknown_id_(unknown_id), byte_fallback_(byte_fallback) {
   if (scores_.size() != table_->tokens().size()) {
-    throw Error(ErrorKind::data,
-                fmt::format("unigram model: {} scores for {} tokens", scores_.size(), table_->tokens().size()));
+    throw Error(ErrorKind::data, fmt::format("unigram model: {} scores for {} tokens", scores_.size(), table_->tokens().size()));
   }
   if (unknown_id_ >= static_cast<std::int64_t>(scores_.size())) {
-    throw Error(ErrorKind::data, fmt::format("unigram model: unk_id is {}, but there are {} tokens", unknown_id_,
-                                             scores_.size()));
+    throw Error(ErrorKind::data, fmt::format("unigram model: unk_id is {}, but there are {} tokens", unknown_id_, scores_.size()));
   }
   double lowest = std::numeric_limits<double>::infinity();
   for (std::size_t id = 0; id < scores_.size(); ++id) {
@@ -67,9 +64,8 @@ void UnigramModel::build_trie() {
     return token.empty() || table_->find(token) != id;  // of equal tokens the later counts
   });
   const auto text = [&](std::size_t i) -> const std::string& { return tokens[static_cast<std::size_t>(order[i])]; };
-  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-    return tokens[static_cast<std::size_t>(a)] < tokens[static_cast<std::size_t>(b)];
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::int32_t a, std::int32_t b) { return tokens[static_cast<std::size_t>(a)] < tokens[static_cast<std::size_t>(b)]; });
   struct Range {
     std::size_t begin, end, depth;
   };
@@ -97,9 +93,8 @@ void UnigramModel::build_trie() {
 const UnigramModel::Node* UnigramModel::child_of(const Node& node, unsigned char byte) const noexcept {
   const Node* begin = nodes_.data() + node.first;
   const Node* end = begin + node.count;
-  const Node* found = node.count <= 8
-                          ? std::find_if(begin, end, [byte](const Node& child) { return child.byte >= byte; })
-                          : std::lower_bound(begin, end, byte, [](const Node& a, unsigned char b) { return a.byte < b; });
+  const Node* found = node.count <= 8 ? std::find_if(begin, end, [byte](const Node& child) { return child.byte >= byte; })
+                                      : std::lower_bound(begin, end, byte, [](const Node& a, unsigned char b) { return a.byte < b; });
   return found != end && found->byte == byte ? found : nullptr;
 }
 

@@ -21,8 +21,7 @@ class UnigramModel final : public PieceModel {
   /// scores[id] belongs to token id. unknown_id -1: there is none.
   /// throws: Error{data} if there are no tokens but an unknown_id, a score is not finite,
   /// or a token is longer than 1 KiB
-  UnigramModel(std::shared_ptr<const TokenTable> table, std::vector<double> scores, std::int32_t unknown_id,
-               bool byte_fallback);
+  UnigramModel(std::shared_ptr<const TokenTable> table, std::vector<double> scores, std::int32_t unknown_id, bool byte_fallback);
 
   /// cost: O(n * length of the longest token). throws: Error{data} for an unknown character if there is no unknown_id
   void encode(std::string_view piece, std::vector<std::int32_t>& out) const override;

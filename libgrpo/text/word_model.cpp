@@ -12,8 +12,7 @@ bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0x
 
 std::int32_t known(std::int32_t unknown_id, std::string_view word) {
   if (unknown_id >= 0) return unknown_id;
-  throw Error(ErrorKind::data,
-              fmt::format("word '{}' is not in the vocabulary, and the model's unk_token is not either", word));
+  throw Error(ErrorKind::data, fmt::format("word '{}' is not in the vocabulary, and the model's unk_token is not either", word));
 }
 
 }  // namespace

@@ -36,8 +36,7 @@ void round_at_random(const at::Tensor& to, const at::Tensor& from, std::uint64_t
 
 }  // namespace
 
-AdamW::AdamW(std::vector<Parameter> parameters, AdamWOptions options)
-    : parameters_(std::move(parameters)), options_(options) {}
+AdamW::AdamW(std::vector<Parameter> parameters, AdamWOptions options) : parameters_(std::move(parameters)), options_(options) {}
 
 void AdamW::allocate() {
   if (!exp_avg_.empty()) return;
@@ -133,7 +132,8 @@ std::vector<std::pair<std::string, std::int64_t>> AdamW::wants() const {
   std::vector<std::pair<std::string, std::int64_t>> wants;
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     for (const char* prefix : {"exp_avg.", "exp_avg_sq.", "master."})
-      if (prefix != std::string_view("master.") || has_master(i)) wants.emplace_back(prefix + parameters_[i].name, parameters_[i].tensor.numel());
+      if (prefix != std::string_view("master.") || has_master(i))
+        wants.emplace_back(prefix + parameters_[i].name, parameters_[i].tensor.numel());
   return wants;
 }
 

@@ -18,7 +18,7 @@ namespace grpo {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0.0;  ///< applied to parameters that decay
+  double weight_decay = 0.0;            ///< applied to parameters that decay
   at::ScalarType moments = at::kFloat;  ///< or at::kBFloat16
 };
 

@@ -50,8 +50,8 @@ std::string pack(const ScoredGroups& own) {
   Json completions = Json::array(), columns = Json::array(), modes = Json::array();
   for (const Group& group : own.groups)
     for (const Completion& c : group.completions)
-      completions.push_back({to_bytes(c.ids), to_bytes(c.log_probs), to_bytes(c.entropies), to_bytes(c.text), c.finish == FinishReason::stop,
-                             c.weight_version});
+      completions.push_back({to_bytes(c.ids), to_bytes(c.log_probs), to_bytes(c.entropies), to_bytes(c.text),
+                             c.finish == FinishReason::stop, c.weight_version});
   for (const RewardColumn& column : own.rewards.columns) {
     Json rewards = Json::array();
     for (const Reward& reward : column.rewards) rewards.push_back(to_json(reward));

@@ -25,8 +25,8 @@ std::vector<bool> own_completions(const World& world, const Batch& batch, const 
 
 /// score_batch(), each rank its own completions. What no rank scored is 0. cost: 8 bytes a token are summed over the ranks
 /// `behind_passes`: called between this rank's passes and the sum; may be empty
-TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options, const std::vector<bool>& active = {},
-                        const std::function<void()>& behind_passes = {});
+TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, const PassOptions& options,
+                        const std::vector<bool>& active = {}, const std::function<void()>& behind_passes = {});
 
 /// The meters of all ranks together, the same on each.
 Meters merge_meters(World& world, const Meters& mine);

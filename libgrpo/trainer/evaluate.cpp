@@ -33,7 +33,8 @@ Evaluation evaluate(const std::vector<Prompt>& prompts, Sampler& sampler, const 
   return evaluate(*make_solo_world(), prompts, sampler, rewards, params);
 }
 
-Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params) {
+Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards,
+                    const SamplingParams& params) {
   Evaluation result;
   Phases phases;
   ScoredGroups scored = sample_and_score(world, sampler, rewards, prompts, params, phases);

@@ -23,6 +23,7 @@ struct Evaluation {
 /// Samples params.num_generations completions a prompt (greedily if params.temperature is 0) and scores them. Failed rewards count as reported, never as 0.
 Evaluation evaluate(const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params);
 /// Likewise, the prompts dealt to the ranks; all get the same answer.
-Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards, const SamplingParams& params);
+Evaluation evaluate(World& world, const std::vector<Prompt>& prompts, Sampler& sampler, const RewardSet& rewards,
+                    const SamplingParams& params);
 
 }  // namespace grpo

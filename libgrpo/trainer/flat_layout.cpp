@@ -20,15 +20,17 @@ std::vector<FlatBucket> flat_buckets(const std::vector<Parameter>& parameters, s
   std::vector<std::size_t> order(parameters.size());
   std::iota(order.rbegin(), order.rend(), std::size_t{0});
   if (by_layer)
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return layer_of(parameters[a].name) > layer_of(parameters[b].name); });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return layer_of(parameters[a].name) > layer_of(parameters[b].name); });
   std::vector<FlatBucket> buckets;
   std::int64_t bytes = bucket_bytes;  // of the open bucket; none is open yet
   for (const std::size_t i : order) {
     const at::Tensor& tensor = parameters[i].tensor;
     const auto size = static_cast<std::int64_t>(tensor.nbytes());
     const bool same_type = !buckets.empty() && buckets.back().type == tensor.scalar_type();
-    const bool fits = !buckets.empty() && (by_layer ? layer_of(parameters[buckets.back().parameters.front()].name) == layer_of(parameters[i].name)
-                                                    : same_type && bytes < bucket_bytes && size < bucket_bytes);
+    const bool fits =
+        !buckets.empty() && (by_layer ? layer_of(parameters[buckets.back().parameters.front()].name) == layer_of(parameters[i].name)
+                                      : same_type && bytes < bucket_bytes && size < bucket_bytes);
     if (!fits) {
       buckets.push_back({{}, {}, 0, 0, tensor.scalar_type()});
       bytes = 0;

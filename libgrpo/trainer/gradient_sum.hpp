@@ -65,7 +65,8 @@ class GradientSum final : public PassListener {
 
  private:
   class Hook;
-  GradientSum(World& world, std::vector<Parameter> parameters, std::vector<FlatBucket> layout, std::int64_t zero_stage, ShardedWeights* weights);
+  GradientSum(World& world, std::vector<Parameter> parameters, std::vector<FlatBucket> layout, std::int64_t zero_stage,
+              ShardedWeights* weights);
   void watch(std::size_t parameter, const at::Tensor& leaf);
   struct Bucket {
     at::Tensor flat;   // gradients; in stage 2 undefined but for the time from the first of them to their sum
@@ -86,8 +87,8 @@ class GradientSum final : public PassListener {
   std::vector<Parameter> parameters_;
   const std::int64_t stage_;
   const std::vector<FlatBucket> layout_;
-  ShardedWeights* const weights_;        // null: parameters are whole
-  std::vector<at::Tensor> leaves_;       // [parameters], what autograd gives gradients to; in stage 3 undefined outside of passes
+  ShardedWeights* const weights_;   // null: parameters are whole
+  std::vector<at::Tensor> leaves_;  // [parameters], what autograd gives gradients to; in stage 3 undefined outside of passes
   std::vector<Bucket> buckets_;
   std::vector<std::size_t> bucket_of_;  // [parameters]
   std::vector<std::size_t> order_;      // in which buckets are sent

@@ -8,7 +8,9 @@
 namespace grpo {
 namespace {
 
-at::Tensor flat(const at::Tensor& tensor, std::int64_t first, std::int64_t count) { return tensor.detach().view({-1}).narrow(0, first, count); }
+at::Tensor flat(const at::Tensor& tensor, std::int64_t first, std::int64_t count) {
+  return tensor.detach().view({-1}).narrow(0, first, count);
+}
 
 /// One bucket on its way.
 struct Gathering {

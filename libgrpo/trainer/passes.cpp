@@ -16,8 +16,7 @@ TokenScores score_batch(const Scorer& scorer, const Batch& batch, const PassOpti
 }
 
 Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
-                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from,
-                           const PassShare& share) {
+                           const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from, const PassShare& share) {
   Meters meters;
   double total = share.leads ? credit.constant : 0.0;
   const auto parts = batch.parts(options.token_budget, share.active.empty() ? credit.active : share.active);

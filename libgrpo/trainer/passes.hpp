@@ -30,9 +30,9 @@ class PassListener {
 
 /// This caller's share of a step that several callers (ranks) take together; by default all of it.
 struct PassShare {
-  std::vector<bool> active = {};  ///< [N], completions to pass; empty: Credit::active
-  bool leads = true;              ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
-  PassListener* listener = nullptr;        ///< may be null
+  std::vector<bool> active = {};     ///< [N], completions to pass; empty: Credit::active
+  bool leads = true;                 ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
+  PassListener* listener = nullptr;  ///< may be null
 };
 
 /// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active

@@ -13,8 +13,8 @@ namespace grpo {
 
 struct ReferenceSchedule {
   double alpha = 0.6;
-  std::int64_t every = 512;       ///< optimizer steps
-  std::int64_t first_step = 0;    ///< not before this step
+  std::int64_t every = 512;     ///< optimizer steps
+  std::int64_t first_step = 0;  ///< not before this step
 };
 
 class ReferenceSync {

@@ -28,9 +28,10 @@ std::string show(const FailedReward& reward) {
 void check_failures(const std::vector<Group>& groups, const RewardTable& rewards, double max_share) {
   for (const FailedReward& reward : failed_rewards(groups, rewards)) {
     if (static_cast<double>(reward.failed) <= max_share * static_cast<double>(reward.asked)) continue;
-    throw RewardsFailed(fmt::format("{}. That is more than max_reward_failures {} allows. The run is saved as it was before this batch: mend the "
-                                    "reward and run the same command again",
-                                    show(reward), max_share));
+    throw RewardsFailed(
+        fmt::format("{}. That is more than max_reward_failures {} allows. The run is saved as it was before this batch: mend the "
+                    "reward and run the same command again",
+                    show(reward), max_share));
   }
 }
 

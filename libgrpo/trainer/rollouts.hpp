@@ -23,7 +23,7 @@ struct RolloutOptions {
   std::uint64_t seed = 42;
   SamplingParams sampling;
   bool dynamic_sampling = false;
-  std::int64_t max_rounds = 4;  ///< refills
+  std::int64_t max_rounds = 4;       ///< refills
   double max_reward_failures = 1.0;  ///< share of a reward's verdicts
 };
 

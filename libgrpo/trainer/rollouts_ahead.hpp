@@ -32,8 +32,8 @@ struct AheadOptions {
 /// A batch that waits for its turn.
 struct BatchAhead {
   ScoredGroups scored;
-  std::uint64_t cursor = 0;   ///< prompts drawn since the run began, this batch's among them
-  std::int64_t weights = 0;   ///< updates done when it was begun
+  std::uint64_t cursor = 0;  ///< prompts drawn since the run began, this batch's among them
+  std::int64_t weights = 0;  ///< updates done when it was begun
 };
 
 class RolloutsAhead {
@@ -75,7 +75,7 @@ class RolloutsAhead {
   std::int64_t next_ = 0;                    // to be used
   std::int64_t first_update_ = 0;            // of batch 0
   std::int64_t weights_ = 0;
-  std::uint64_t cursor_ = 0;                 // before batch 0; with one maker: before the batch it makes next
+  std::uint64_t cursor_ = 0;  // before batch 0; with one maker: before the batch it makes next
   bool stopped_ = false;
   std::exception_ptr failure_;
   std::vector<std::thread> threads_;

@@ -10,8 +10,7 @@ double schedule_factor(SchedulerType type, std::int64_t step, std::int64_t warmu
   if (type == SchedulerType::constant) return 1.0;
   if (step < warmup_steps) return static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(1, warmup_steps));
   if (type == SchedulerType::constant_with_warmup) return 1.0;
-  const double progress =
-      static_cast<double>(step - warmup_steps) / static_cast<double>(std::max<std::int64_t>(1, total - warmup_steps));
+  const double progress = static_cast<double>(step - warmup_steps) / static_cast<double>(std::max<std::int64_t>(1, total - warmup_steps));
   if (type == SchedulerType::linear) return std::max(0.0, 1.0 - progress);
   return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
 }

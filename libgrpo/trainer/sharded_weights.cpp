@@ -10,11 +10,20 @@ namespace {
 
 using Member = at::Tensor LayerWeights::*;
 
-constexpr Member kMembers[] = {&LayerWeights::input_norm,  &LayerWeights::qkv,          &LayerWeights::qkv_bias,
-                               &LayerWeights::q_norm,      &LayerWeights::k_norm,       &LayerWeights::o,
-                               &LayerWeights::o_bias,      &LayerWeights::attention_output_norm, &LayerWeights::post_attention_norm,
-                               &LayerWeights::gate_up,     &LayerWeights::gate_up_bias, &LayerWeights::down,
-                               &LayerWeights::down_bias,   &LayerWeights::mlp_output_norm};
+constexpr Member kMembers[] = {&LayerWeights::input_norm,
+                               &LayerWeights::qkv,
+                               &LayerWeights::qkv_bias,
+                               &LayerWeights::q_norm,
+                               &LayerWeights::k_norm,
+                               &LayerWeights::o,
+                               &LayerWeights::o_bias,
+                               &LayerWeights::attention_output_norm,
+                               &LayerWeights::post_attention_norm,
+                               &LayerWeights::gate_up,
+                               &LayerWeights::gate_up_bias,
+                               &LayerWeights::down,
+                               &LayerWeights::down_bias,
+                               &LayerWeights::mlp_output_norm};
 
 }  // namespace
 
@@ -32,7 +41,9 @@ ShardedWeights::ShardedWeights(World& world, const CausalLm& model)
   for (const FlatBucket& bucket : layout_) {
     shares_.push_back(at::zeros({bucket.share}, at::TensorOptions(bucket.type)));
     for (const FlatPiece& piece : pieces_of(bucket, parameters_, world_.rank()))
-      shares_.back().narrow(0, piece.at, piece.count).copy_(real[piece.parameter].tensor.detach().reshape({-1}).narrow(0, piece.first, piece.count));
+      shares_.back()
+          .narrow(0, piece.at, piece.count)
+          .copy_(real[piece.parameter].tensor.detach().reshape({-1}).narrow(0, piece.first, piece.count));
   }
 }
 
@@ -112,7 +123,8 @@ LayerWeights ShardedWeights::layer(std::int64_t index) {
   LayerWeights layer;
   for (std::size_t k = 0; k < found.size(); ++k)
     for (const Member member : kMembers)
-      if ((shapes_.layers[static_cast<std::size_t>(index)].*member).is_same(parameters_[layout_[b].parameters[k]].tensor)) layer.*member = found[k];
+      if ((shapes_.layers[static_cast<std::size_t>(index)].*member).is_same(parameters_[layout_[b].parameters[k]].tensor))
+        layer.*member = found[k];
   return layer;
 }
 

@@ -117,9 +117,7 @@ bool Trainer::any_rank(bool here) {
   return ranks.item<std::int64_t>() > 0;
 }
 
-const Rollout* Trainer::pending() const {
-  return rollout_ && state_.updates_done < updates_per_rollout() ? &*rollout_ : nullptr;
-}
+const Rollout* Trainer::pending() const { return rollout_ && state_.updates_done < updates_per_rollout() ? &*rollout_ : nullptr; }
 
 /// New weights go to the sampler before it samples, and not after every update: several updates may follow on one batch.
 void Trainer::refresh_sampler(Phases& phases) {
@@ -214,8 +212,7 @@ void Trainer::update(StepReport& report) {
   report.metrics["learning_rate"] = learning_rate;
   report.step = ++state_.step;
   if (std::isfinite(norm)) {
-    if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm)
-      parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
+    if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm) parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
     parts_.optimizer.step(learning_rate);
     if (parts_.gradients != nullptr) parts_.gradients->share_update();
     if (parts_.reference_sync != nullptr) parts_.reference_sync->after_step(state_.step);

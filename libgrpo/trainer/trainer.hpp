@@ -32,7 +32,7 @@ struct TrainerParts {
   const RewardSet& reward;
   Objective& objective;
   Policy& policy;
-  const Scorer* reference;  ///< may be null if the objective needs none
+  const Scorer* reference;                  ///< may be null if the objective needs none
   AdamW& optimizer;                         ///< of several ranks: over gradients->own()
   ReferenceSync* reference_sync = nullptr;  ///< may be null: the reference stays as it is
   World* world = nullptr;                   ///< may be null: there is one rank
@@ -46,28 +46,28 @@ struct TrainerOptions {
   SamplingParams sampling;
   bool dynamic_sampling = false;
   std::int64_t dynamic_sampling_max_rounds = 4;
-  double max_reward_failures = 1.0;  ///< share of a reward's verdicts in one generation batch
-  std::int64_t slices = 1;          ///< optimizer steps that one pass over a generation batch is cut into, by groups
-  std::int64_t num_iterations = 1;  ///< passes over a generation batch
-  bool noisy_passes = false;        ///< the policy has dropout: each update's noise is keyed by seed and step
-  bool correct_sampler = true;      ///< truncated importance sampling where the sampler's log-probs are not exact
+  double max_reward_failures = 1.0;                   ///< share of a reward's verdicts in one generation batch
+  std::int64_t slices = 1;                            ///< optimizer steps that one pass over a generation batch is cut into, by groups
+  std::int64_t num_iterations = 1;                    ///< passes over a generation batch
+  bool noisy_passes = false;                          ///< the policy has dropout: each update's noise is keyed by seed and step
+  bool correct_sampler = true;                        ///< truncated importance sampling where the sampler's log-probs are not exact
   std::function<double(std::int64_t)> learning_rate;  ///< of optimizer step 0, 1, ...
   double max_grad_norm = 1.0;                         ///< 0: no clipping
   std::int64_t token_budget = 1024;                   ///< packed rows per forward and backward part
   std::int64_t scoring_budget = 1024;                 ///< packed rows per part of a pass without gradients
   std::int64_t max_bad_steps = 10;                    ///< non-finite steps in a row before giving up
-  std::int64_t refresh_interval = 1;  ///< updates after which the sampler gets new weights; 0: once, at the start
+  std::int64_t refresh_interval = 1;                  ///< updates after which the sampler gets new weights; 0: once, at the start
 };
 
 /// Everything one step tells.
 struct StepReport {
-  std::int64_t step = 0;      ///< 1 after the first
-  bool skipped = false;       ///< the update was not finite and was not applied
-  std::map<std::string, double> metrics;  ///< TRL's names
+  std::int64_t step = 0;                               ///< 1 after the first
+  bool skipped = false;                                ///< the update was not finite and was not applied
+  std::map<std::string, double> metrics;               ///< TRL's names
   std::vector<std::pair<std::string, double>> phases;  ///< seconds
   std::vector<std::pair<std::string, double>> passes;  ///< seconds of what phase "train" consists of
-  std::vector<double> phase_peaks;  ///< bytes: the most memory this process had by the end of each phase
-  std::vector<bool> trained;        ///< [N], completions whose loss was not left out; empty: all
+  std::vector<double> phase_peaks;                     ///< bytes: the most memory this process had by the end of each phase
+  std::vector<bool> trained;                           ///< [N], completions whose loss was not left out; empty: all
   double seconds = 0.0;
   std::vector<Group> groups;
   RewardTable rewards;
@@ -91,8 +91,8 @@ struct Rollout {
   ScoredGroups scored;
   Batch batch;
   at::Tensor ref_log_probs, old_log_probs;  ///< [T] f32; undefined where there is none, or where the sampler's will do
-  std::int64_t weights = 0;  ///< updates done when it was begun
-  at::Tensor old_entropies;  ///< with old_log_probs; the first update alone reads it, so checkpoints leave it out
+  std::int64_t weights = 0;                 ///< updates done when it was begun
+  at::Tensor old_entropies;                 ///< with old_log_probs; the first update alone reads it, so checkpoints leave it out
 };
 
 /// Called by run(), in order, after each step; what is not part of the algorithm lives here.

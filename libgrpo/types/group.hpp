@@ -17,9 +17,9 @@ constexpr std::string_view to_string(FinishReason reason) { return reason == Fin
 /// One sampled answer. ids include the end token when finish is stop.
 struct Completion {
   std::vector<std::int32_t> ids;
-  std::vector<float> log_probs;   ///< nats; of each id under softmax(logits / temperature), before top-k/top-p/min-p
-  std::vector<float> entropies;   ///< nats; of the same distributions
-  std::string text;               ///< ids decoded, special tokens left out
+  std::vector<float> log_probs;  ///< nats; of each id under softmax(logits / temperature), before top-k/top-p/min-p
+  std::vector<float> entropies;  ///< nats; of the same distributions
+  std::string text;              ///< ids decoded, special tokens left out
   FinishReason finish = FinishReason::length;
   std::int64_t weight_version = -1;  ///< updates behind the weights that drew its first token; -1: the policy's own, not counted
 };

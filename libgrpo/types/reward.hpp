@@ -19,9 +19,9 @@ class Reward {
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] bool has_value() const { return kind_ == Kind::value; }
   [[nodiscard]] bool is_failed() const { return kind_ == Kind::failed; }
-  [[nodiscard]] double value() const { return value_; }           ///< 0 unless has_value()
-  [[nodiscard]] const std::string& why() const { return is_failed() ? text_ : none(); }         ///< empty unless failed
-  [[nodiscard]] const std::string& reason() const { return has_value() ? text_ : none(); }      ///< empty unless it was given with a value
+  [[nodiscard]] double value() const { return value_; }                                     ///< 0 unless has_value()
+  [[nodiscard]] const std::string& why() const { return is_failed() ? text_ : none(); }     ///< empty unless failed
+  [[nodiscard]] const std::string& reason() const { return has_value() ? text_ : none(); }  ///< empty unless it was given with a value
 
  private:
   Reward(Kind kind, double value, std::string text) : kind_(kind), value_(value), text_(std::move(text)) {}

@@ -19,8 +19,13 @@ TEST_CASE("Philox4x32-10 gives the published test vectors") {
 TEST_CASE("a token's draw depends on every part of its key and on nothing else") {
   const TokenKey key{1, 2, 3, 4};
   CHECK(uniform(key) == uniform(key));
-  std::set<double> different{uniform(key), uniform({2, 2, 3, 4}), uniform({1, 3, 3, 4}), uniform({1, 2, 4, 4}),
-                             uniform({1, 2, 3, 5}), uniform({1, 2 + (1ULL << 40), 3, 4}), uniform({1 + (1ULL << 40), 2, 3, 4})};
+  std::set<double> different{uniform(key),
+                             uniform({2, 2, 3, 4}),
+                             uniform({1, 3, 3, 4}),
+                             uniform({1, 2, 4, 4}),
+                             uniform({1, 2, 3, 5}),
+                             uniform({1, 2 + (1ULL << 40), 3, 4}),
+                             uniform({1 + (1ULL << 40), 2, 3, 4})};
   CHECK(different.size() == 7);
 }
 

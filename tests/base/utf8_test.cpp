@@ -14,8 +14,7 @@ TEST_CASE("every code point survives, every surrogate and overlong form does not
     REQUIRE(is_utf8(text) != surrogate);
     if (!surrogate) REQUIRE((step.code_point == c && step.length == text.size()));
   }
-  for (const std::string text :
-       {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF8", "\x80"}) {
+  for (const std::string text : {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF8", "\x80"}) {
     CHECK_FALSE(is_utf8(text));
   }
 }

@@ -36,7 +36,8 @@ RunState state_at(std::int64_t step) {
 
 fs::path save_at(const fs::path& dir, std::int64_t step, const CausalLm& model) {
   const ByteTokenizer tokenizer;
-  return save_checkpoint(dir, {model, tokenizer, {{"exp_avg.x", at::arange(0, 6).to(at::kFloat).view({2, 3}) / 7}}, state_at(step), "seed = 42\n"});
+  return save_checkpoint(
+      dir, {model, tokenizer, {{"exp_avg.x", at::arange(0, 6).to(at::kFloat).view({2, 3}) / 7}}, state_at(step), "seed = 42\n"});
 }
 
 }  // namespace
@@ -145,7 +146,8 @@ TEST_CASE("tensors of a checkpoint come back in their own types") {
   const fs::path dir = scratch("types");
   const auto values = at::arange(0, 6).view({2, 3});
   NamedTensors state;
-  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf, at::kLong, at::kBool}) state.emplace_back(at::toString(type), values.to(type));
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf, at::kLong, at::kBool})
+    state.emplace_back(at::toString(type), values.to(type));
   state.emplace_back("turned", values.to(at::kFloat).t());  // not contiguous
   state.emplace_back("none", at::empty({0, 4}));
   const ByteTokenizer tokenizer;

@@ -13,8 +13,8 @@ using namespace grpo::test;
 using Lines = std::vector<std::string>;
 
 TEST_CASE("the command line is split into switches and overrides", "[config]") {
-  const CommandLine line = split({"--config", "r.toml", "--dry_run", "--print-config", "--max_steps", "-1", "--quiet",
-                                  "--run_name=a=b", "--reward_funcs", "x", "y", "--log_completions", "false"});
+  const CommandLine line = split({"--config", "r.toml", "--dry_run", "--print-config", "--max_steps", "-1", "--quiet", "--run_name=a=b",
+                                  "--reward_funcs", "x", "y", "--log_completions", "false"});
   CHECK(line.config == "r.toml");
   CHECK(line.dry_run);
   CHECK(line.print_config);
@@ -55,8 +55,7 @@ TEST_CASE("lists on the command line", "[config]") {
   CHECK(load_words({"--few_shot=[]"}).recipe.data.few_shot.empty());
   CHECK(load_words({"--reward_weights=[2]"}).recipe.reward.reward_weights == std::vector<double>{2.0});
   CHECK(errors_of_words({"--reward_weights=[\"2\"]"}).size() == 1);
-  CHECK(errors_of_words({"--reward_weights=1,x"}) ==
-        Lines{"command line: --reward_weights=[1, x]: expected a number, got x"});
+  CHECK(errors_of_words({"--reward_weights=1,x"}) == Lines{"command line: --reward_weights=[1, x]: expected a number, got x"});
   CHECK(errors_of_words({"--reward_funcs=[\"a\""}).size() == 1);
   CHECK(load_words({"--log_completions"}).recipe.metrics.log_completions);
   CHECK_FALSE(load_words({"--shuffle-dataset", "no"}).recipe.data.shuffle_dataset);

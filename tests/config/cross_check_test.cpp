@@ -52,11 +52,9 @@ TEST_CASE("what there must be", "[config]") {
 }
 
 TEST_CASE("lengths and stop sequences", "[config]") {
-  CHECK(complaint({"--min_completion_length=600"}) ==
-        "min_completion_length: 600 is above max_completion_length = 512");
+  CHECK(complaint({"--min_completion_length=600"}) == "min_completion_length: 600 is above max_completion_length = 512");
   CHECK(loads({"--min_completion_length=512"}));
-  CHECK(complaint({R"(--stop_sequences=["a", ""])"}) ==
-        "stop_sequences: holds an empty text, which would end every completion at once");
+  CHECK(complaint({R"(--stop_sequences=["a", ""])"}) == "stop_sequences: holds an empty text, which would end every completion at once");
   CHECK(loads({R"(--stop_sequences=["a", " "])"}));
 }
 
@@ -66,16 +64,16 @@ TEST_CASE("a step is made of whole groups", "[config]") {
               "16 completions per step, which num_generations 7 does not divide; the nearest "
               "per_device_train_batch_size that works: 14 or 21"});
   // 2 parts give half of a group of 6: 3 completions in a part are enough.
-  CHECK(complaint({"--num_generations=6", "--per_device_train_batch_size=2", "--gradient_accumulation_steps=2"})
-            .ends_with("that works: 3"));
+  CHECK(
+      complaint({"--num_generations=6", "--per_device_train_batch_size=2", "--gradient_accumulation_steps=2"}).ends_with("that works: 3"));
   // A value that was refused is not reported a second time through what depends on it.
   CHECK(errors_of_words({"--num_generations=one", "--per_device_train_batch_size=3"}).size() == 1);
 }
 
 TEST_CASE("what is sampled at a time lasts for whole steps", "[config]") {
   const Lines step = {"--per_device_train_batch_size=8", "--gradient_accumulation_steps=2"};
-  for (const char* works : {"--generation_batch_size=16", "--generation_batch_size=48", "--steps_per_generation=2",
-                            "--steps_per_generation=6"}) {
+  for (const char* works :
+       {"--generation_batch_size=16", "--generation_batch_size=48", "--steps_per_generation=2", "--steps_per_generation=6"}) {
     INFO(works);
     CHECK(loads(step + Lines{works}));
   }
@@ -92,8 +90,7 @@ TEST_CASE("what is sampled at a time lasts for whole steps", "[config]") {
   CHECK(complaint(step + Lines{"--generation_batch_size=16", "--steps_per_generation=2"}) ==
         "generation_batch_size: both it and steps_per_generation say how much is sampled at a time; keep one");
 
-  const OptimizerOptions o =
-      load_words(step + Lines{"--steps_per_generation=6", "--num_iterations=3"}).recipe.optimizer;
+  const OptimizerOptions o = load_words(step + Lines{"--steps_per_generation=6", "--num_iterations=3"}).recipe.optimizer;
   CHECK(o.completions_per_step() == 16);
   CHECK(o.completions_per_generation() == 48);
   CHECK(o.updates_per_generation() == 9);
@@ -104,10 +101,9 @@ TEST_CASE("a target entropy that weights can have", "[config]") {
   for (const char* name : {"maxent_target_weight_entropy", "maxent_target_weight_entropy_final"}) {
     INFO(name);
     const std::string option = std::string("--") + name;
-    const Lines rest =
-        name == std::string("maxent_target_weight_entropy")
-            ? four
-            : four + Lines{"--maxent_target_weight_entropy=1", "--maxent_target_weight_entropy_horizon=9"};
+    const Lines rest = name == std::string("maxent_target_weight_entropy")
+                           ? four
+                           : four + Lines{"--maxent_target_weight_entropy=1", "--maxent_target_weight_entropy_horizon=9"};
     CHECK(complaint(rest + Lines{option + "=1.4"}) ==
           std::string(name) +
               ": 1.4 is above log(num_generations) = log 4 = 1.386, the entropy of equal weights, which no weights "
@@ -118,8 +114,7 @@ TEST_CASE("a target entropy that weights can have", "[config]") {
   CHECK(complaint(four + Lines{"--maxent_target_weight_entropy=1", "--maxent_target_weight_entropy_fraction=0.5"})
             .ends_with("both it and maxent_target_weight_entropy_fraction are set; keep one"));
   CHECK(loads(four + Lines{"--maxent_target_weight_entropy_fraction=1"}));
-  CHECK(complaint({"--maxent_target_weight_entropy_fraction=1.1"}) ==
-        "--maxent_target_weight_entropy_fraction=1.1: must be > 0 and <= 1");
+  CHECK(complaint({"--maxent_target_weight_entropy_fraction=1.1"}) == "--maxent_target_weight_entropy_fraction=1.1: must be > 0 and <= 1");
 }
 
 TEST_CASE("an end and the steps to it come together", "[config]") {
@@ -128,22 +123,17 @@ TEST_CASE("an end and the steps to it come together", "[config]") {
     const char* horizon;
     Lines with;
   };
-  for (const Course& course : {Course{"maxent_target_weight_entropy_final",
-                                      "maxent_target_weight_entropy_horizon",
-                                      {"--maxent_target_weight_entropy=1"}},
-                               Course{"maxent_target_weight_entropy_final",
-                                      "maxent_target_weight_entropy_horizon",
-                                      {"--maxent_target_weight_entropy_fraction=0.9"}},
-                               Course{"maxent_tau_final", "maxent_tau_horizon", {}},
-                               Course{"maxent_hybrid_coef_final", "maxent_hybrid_horizon", {}}}) {
+  for (const Course& course :
+       {Course{"maxent_target_weight_entropy_final", "maxent_target_weight_entropy_horizon", {"--maxent_target_weight_entropy=1"}},
+        Course{
+            "maxent_target_weight_entropy_final", "maxent_target_weight_entropy_horizon", {"--maxent_target_weight_entropy_fraction=0.9"}},
+        Course{"maxent_tau_final", "maxent_tau_horizon", {}}, Course{"maxent_hybrid_coef_final", "maxent_hybrid_horizon", {}}}) {
     const std::string end = course.end;
     const std::string horizon = course.horizon;
     INFO(end);
     CHECK(loads(course.with + Lines{"--" + end + "=0.1", "--" + horizon + "=10"}));
-    CHECK(complaint(course.with + Lines{"--" + end + "=0.1"}) ==
-          end + ": needs " + horizon + ", the steps until it is reached");
-    CHECK(complaint(course.with + Lines{"--" + horizon + "=10"}) ==
-          horizon + ": 10 steps to what end? It needs " + end);
+    CHECK(complaint(course.with + Lines{"--" + end + "=0.1"}) == end + ": needs " + horizon + ", the steps until it is reached");
+    CHECK(complaint(course.with + Lines{"--" + horizon + "=10"}) == horizon + ": 10 steps to what end? It needs " + end);
   }
   CHECK(complaint({"--maxent_target_weight_entropy_final=0.1", "--maxent_target_weight_entropy_horizon=10"}) ==
         "maxent_target_weight_entropy_final: has no beginning: set maxent_target_weight_entropy too");
@@ -192,8 +182,7 @@ TEST_CASE("shares, multipliers and tau of xdr", "[config]") {
   const Lines adaptive = {"--maxent_objective=xdr", "--maxent_xdr_mode_adaptive"};
   for (const char* tau : {"0", "inf"}) {
     INFO(tau);
-    CHECK(complaint(adaptive + Lines{std::string("--maxent_tau=") + tau}).find("must be above 0 and finite") !=
-          std::string::npos);
+    CHECK(complaint(adaptive + Lines{std::string("--maxent_tau=") + tau}).find("must be above 0 and finite") != std::string::npos);
     CHECK(loads({"--maxent_objective=xdr", std::string("--maxent_tau=") + tau}));
     CHECK(loads({"--maxent_xdr_mode_adaptive", std::string("--maxent_tau=") + tau}));
   }
@@ -225,8 +214,7 @@ TEST_CASE("clips and the sampler's correction", "[config]") {
   for (const char* mode : {"token_truncate", "sequence_truncate"}) {
     const Lines truncate = {std::string("--vllm_importance_sampling_mode=") + mode};
     CHECK(complaint(truncate + Lines{none})
-              .starts_with("vllm_importance_sampling_mode: " + std::string(mode) +
-                           " needs a bound to truncate at: set "));
+              .starts_with("vllm_importance_sampling_mode: " + std::string(mode) + " needs a bound to truncate at: set "));
     CHECK(loads(truncate));
     CHECK(loads(truncate + Lines{none, "--vllm_importance_sampling_clip_min=0.1"}));
     CHECK(loads(truncate + Lines{none, "--vllm_importance_sampling_correction=false"}));
@@ -239,8 +227,7 @@ TEST_CASE("clips and the sampler's correction", "[config]") {
 }
 
 TEST_CASE("the entropy controller starts within its bounds", "[config]") {
-  CHECK(complaint({"--entropy_coef_min=0.2", "--entropy_coef_max=0.1"}) ==
-        "entropy_coef_min: 0.2 is above entropy_coef_max = 0.1");
+  CHECK(complaint({"--entropy_coef_min=0.2", "--entropy_coef_max=0.1"}) == "entropy_coef_min: 0.2 is above entropy_coef_max = 0.1");
   CHECK(loads({"--entropy_coef_min=0.1", "--entropy_coef_max=0.1"}));
   CHECK(complaint({"--use_adaptive_entropy", "--entropy_coef=1.5"}) ==
         "entropy_coef: 1.5 is outside of entropy_coef_min 0.0 to entropy_coef_max 1.0, where use_adaptive_entropy "
@@ -263,8 +250,8 @@ TEST_CASE("what is legal mathematics is not refused", "[config]") {
       for (const char* kl : {"k1", "k2", "k3"}) {
         for (const char* in_reward : {"true", "false"}) {
           CHECK(loads({std::string("--loss_type=") + loss, std::string("--importance_sampling_level=") + level,
-                       std::string("--kl_estimator=") + kl, std::string("--kl_in_reward=") + in_reward, "--beta=0.1",
-                       "--delta=2", "--num_iterations=2", "--scale_rewards=none"}));
+                       std::string("--kl_estimator=") + kl, std::string("--kl_in_reward=") + in_reward, "--beta=0.1", "--delta=2",
+                       "--num_iterations=2", "--scale_rewards=none"}));
         }
       }
     }
@@ -318,7 +305,8 @@ TEST_CASE("a recipe filled in by code is checked alike, and its numbers may be a
 
 TEST_CASE("addresses of generation servers, and when one is used", "[config]") {
   const std::string on = "--use_vllm=true";
-  CHECK(complaint({on, "--vllm_server_base_url=a:80"}) == "vllm_server_base_url: \"a:80\": expected an address such as http://127.0.0.1:8000");
+  CHECK(complaint({on, "--vllm_server_base_url=a:80"}) ==
+        "vllm_server_base_url: \"a:80\": expected an address such as http://127.0.0.1:8000");
   CHECK(complaint({on, "--vllm_server_base_url=https://a"}).find("without TLS") != std::string::npos);
   CHECK(complaint({on, "--vllm_url=localhost/generate"}).starts_with("vllm_url: "));
   CHECK(complaint({on, "--vllm_server_host=http://a"}).starts_with("vllm_server_host: "));

@@ -88,8 +88,8 @@ TEST_CASE("YAML aliases neither explode nor loop", "[config]") {
 }
 
 TEST_CASE("inputs that once stopped a parser", "[config]") {
-  CHECK_FALSE(errors_of("r.yaml", ",").empty());              // yaml-cpp's loader of several documents never ended
-  CHECK_FALSE(errors_of("r.toml", "x = [1, }2.5]").empty());  // an assertion of toml++
+  CHECK_FALSE(errors_of("r.yaml", ",").empty());                         // yaml-cpp's loader of several documents never ended
+  CHECK_FALSE(errors_of("r.toml", "x = [1, }2.5]").empty());             // an assertion of toml++
   CHECK_FALSE(errors_of("r.toml", "caf\xc3\xa9 \xc3\xa9 = 1").empty());  // code that toml++ marks unreachable
 }
 

@@ -86,15 +86,14 @@ quiet = 1
 
 TEST_CASE("options beyond their range, at every bound", "[config]") {
   const auto ok = [](const std::string& word) { return errors_of_words({word}).empty(); };
-  for (const char* word : {"--temperature=1e-3", "--top_p=1", "--min_p=0", "--adam_beta1=0", "--warmup_ratio=1",
-                           "--max_steps=-1", "--max_steps=1", "--num_generations=2", "--max_grad_norm=0"}) {
+  for (const char* word : {"--temperature=1e-3", "--top_p=1", "--min_p=0", "--adam_beta1=0", "--warmup_ratio=1", "--max_steps=-1",
+                           "--max_steps=1", "--num_generations=2", "--max_grad_norm=0"}) {
     INFO(word);
     CHECK(ok(word));
   }
-  for (const char* word :
-       {"--temperature=0", "--top_p=0", "--top_p=1.01", "--min_p=1", "--adam_beta1=1", "--warmup_ratio=1.1",
-        "--max_steps=-2", "--num_generations=1", "--seed=-1", "--learning_rate=inf", "--learning_rate=1e999",
-        "--seed=99999999999999999999", "--seed=0x10", "--seed=", "--seed=1__0", "--beta=1,0", "--eval_steps=0"}) {
+  for (const char* word : {"--temperature=0", "--top_p=0", "--top_p=1.01", "--min_p=1", "--adam_beta1=1", "--warmup_ratio=1.1",
+                           "--max_steps=-2", "--num_generations=1", "--seed=-1", "--learning_rate=inf", "--learning_rate=1e999",
+                           "--seed=99999999999999999999", "--seed=0x10", "--seed=", "--seed=1__0", "--beta=1,0", "--eval_steps=0"}) {
     INFO(word);
     CHECK(!ok(word));
   }
@@ -163,6 +162,5 @@ TEST_CASE("files that are no recipes", "[config]") {
   std::filesystem::create_directory(files.folder() / "d.toml");
   CHECK(fails(files.folder() / "d.toml").ends_with("d.toml: not a file"));
   CHECK(fails(files.write("s.toml", "seed = 1\nseed = = 2\n")).find("s.toml:2: ") != std::string::npos);
-  CHECK(fails(files.write("c.toml", "config = \"x\"\n"))
-            .ends_with("config: belongs on the command line, not in a recipe"));
+  CHECK(fails(files.write("c.toml", "config = \"x\"\n")).ends_with("config: belongs on the command line, not in a recipe"));
 }

@@ -68,9 +68,7 @@ void check_shared(const Recipe& recipe) {
   CHECK(recipe.run.seed == 42);
 }
 
-void check_round_trip(const LoadedRecipe& loaded) {
-  CHECK(load_text("resolved.toml", to_toml(loaded, true), "").recipe == loaded.recipe);
-}
+void check_round_trip(const LoadedRecipe& loaded) { CHECK(load_text("resolved.toml", to_toml(loaded, true), "").recipe == loaded.recipe); }
 
 }  // namespace
 
@@ -114,8 +112,7 @@ TEST_CASE("an early GRPO recipe", "[config]") {
                                      "reward_clip",
                                      "advantage_clip",
                                      "clip_range_vf"});
-  CHECK(note_of(loaded, "gae_lambda") ==
-        "gae_lambda: has no meaning here, ignored (nothing reads it, upstream either)");
+  CHECK(note_of(loaded, "gae_lambda") == "gae_lambda: has no meaning here, ignored (nothing reads it, upstream either)");
 }
 
 TEST_CASE("an early MaxEnt-GRPO recipe", "[config]") {
@@ -141,10 +138,9 @@ TEST_CASE("an early MaxEnt-GRPO recipe", "[config]") {
 
 TEST_CASE("a later MaxEnt-GRPO recipe asks for more entropy than there is", "[config]") {
   CHECK(complaints("maxent_2025_11_late.yaml") ==
-        Lines{kFolder +
-              "maxent_2025_11_late.yaml:35: maxent_target_weight_entropy: 1.4 is above log(num_generations) = log 4 = "
-              "1.386, the entropy of equal weights, which no weights exceed; lower it, or give a share of that in "
-              "maxent_target_weight_entropy_fraction"});
+        Lines{kFolder + "maxent_2025_11_late.yaml:35: maxent_target_weight_entropy: 1.4 is above log(num_generations) = log 4 = "
+                        "1.386, the entropy of equal weights, which no weights exceed; lower it, or give a share of that in "
+                        "maxent_target_weight_entropy_fraction"});
   CHECK(complaints("maxent_2025_11_late.yaml", {"--num_generations=8"}).empty());
 
   const LoadedRecipe loaded = load("maxent_2025_11_late.yaml", {"--maxent_target_weight_entropy=1.3"});
@@ -178,8 +174,7 @@ TEST_CASE("a later MaxEnt-GRPO recipe asks for more entropy than there is", "[co
   CHECK(note_of(loaded, "train_grpo_objective") ==
         "train_grpo_objective: has no meaning here, ignored (the app decides: grpo_train, or maxent_grpo_train for "
         "MaxEnt-GRPO)");
-  for (const char* key : {"disable_distributed_sampler", "maxent_logprob_chunk_size", "vllm_return_logprobs",
-                          "gen_best_of"}) {
+  for (const char* key : {"disable_distributed_sampler", "maxent_logprob_chunk_size", "vllm_return_logprobs", "gen_best_of"}) {
     INFO(key);
     CHECK_FALSE(note_of(loaded, key).empty());
   }
@@ -205,8 +200,7 @@ TEST_CASE("keys of maxent-grpo that would change the training are not passed ove
   };
   for (const Key& key :
        {Key{"gen_best_of: 1", "gen_best_of: 2"}, Key{"controller_meta_enabled: false", "controller_meta_enabled: true"},
-        Key{"info_seed_enabled: false", "info_seed_enabled: true"},
-        Key{"seed_grpo_enabled: False", "seed_grpo_enabled: true"},
+        Key{"info_seed_enabled: false", "info_seed_enabled: true"}, Key{"seed_grpo_enabled: False", "seed_grpo_enabled: true"},
         Key{"maxent_policy_entropy: false", "maxent_policy_entropy: true"},
         Key{"policy_entropy_bonus_coef: 0.0", "policy_entropy_bonus_coef: 0.01"},
         Key{"maxent_score_tail_tokens: null", "maxent_score_tail_tokens: 512"},

@@ -98,8 +98,7 @@ vllm_importance_sampling_clip_min = 0.33
   CHECK(load_words({"--exclude_zero_std_groups"}).recipe.objective.exclude_zero_std_groups);
   CHECK(load_words({"--use_adaptive_entropy"}).recipe.objective.use_adaptive_entropy);
   CHECK_FALSE(load_words({"--use_bias_correction_kl=no"}).recipe.objective.use_bias_correction_kl);
-  CHECK_FALSE(
-      load_words({"--vllm_importance_sampling_correction=no"}).recipe.objective.vllm_importance_sampling_correction);
+  CHECK_FALSE(load_words({"--vllm_importance_sampling_correction=no"}).recipe.objective.vllm_importance_sampling_correction);
 }
 
 TEST_CASE("[maxent] reads into the members of its names", "[config]") {

@@ -22,8 +22,7 @@ void check_names(const std::string& option, const std::vector<std::pair<std::str
     INFO(option << " " << name);
     const Recipe recipe = load_words({"--" + option + "=" + name}).recipe;
     CHECK(get(recipe) == value);
-    CHECK(to_toml(load_words({"--" + option + "=" + name}), false).find("\n" + option + " = \"" + name + "\"\n") !=
-          std::string::npos);
+    CHECK(to_toml(load_words({"--" + option + "=" + name}), false).find("\n" + option + " = \"" + name + "\"\n") != std::string::npos);
   }
   Recipe recipe;
   for (const Field& field : fields(recipe)) {
@@ -44,19 +43,17 @@ TEST_CASE("enums are spelled like their enumerators", "[config]") {
                          {"luspo", LossType::luspo},
                          {"vespo", LossType::vespo}},
                         [](const Recipe& r) { return r.objective.loss_type; });
-  check_names<ImportanceSamplingLevel>(
-      "importance_sampling_level",
-      {{"token", ImportanceSamplingLevel::token}, {"sequence", ImportanceSamplingLevel::sequence}},
-      [](const Recipe& r) { return r.objective.importance_sampling_level; });
+  check_names<ImportanceSamplingLevel>("importance_sampling_level",
+                                       {{"token", ImportanceSamplingLevel::token}, {"sequence", ImportanceSamplingLevel::sequence}},
+                                       [](const Recipe& r) { return r.objective.importance_sampling_level; });
   check_names<AdvantageEstimator>("advantage_estimator",
                                   {{"grpo", AdvantageEstimator::grpo},
                                    {"rloo", AdvantageEstimator::rloo},
                                    {"reinforce_plus_plus", AdvantageEstimator::reinforce_plus_plus},
                                    {"reinforce_plus_plus_baseline", AdvantageEstimator::reinforce_plus_plus_baseline}},
                                   [](const Recipe& r) { return r.objective.advantage_estimator; });
-  check_names<ScaleRewards>(
-      "scale_rewards", {{"group", ScaleRewards::group}, {"batch", ScaleRewards::batch}, {"none", ScaleRewards::none}},
-      [](const Recipe& r) { return r.objective.scale_rewards; });
+  check_names<ScaleRewards>("scale_rewards", {{"group", ScaleRewards::group}, {"batch", ScaleRewards::batch}, {"none", ScaleRewards::none}},
+                            [](const Recipe& r) { return r.objective.scale_rewards; });
   check_names<MultiObjectiveAggregation>("multi_objective_aggregation",
                                          {{"sum_then_normalize", MultiObjectiveAggregation::sum_then_normalize},
                                           {"normalize_then_sum", MultiObjectiveAggregation::normalize_then_sum}},
@@ -87,10 +84,8 @@ TEST_CASE("a misspelt word: what it may have been", "[config]") {
         Lines{"r.toml:1: scale_rewards = \"goup\": expected group, batch or none; did you mean group?"});
   CHECK(errors_of_words({"--loss_type=DAPO"}).at(0).ends_with("or vespo; did you mean dapo?"));
   CHECK(errors_of_words({"--maxent_objective=list-wise"}).at(0).ends_with("or hybrid; did you mean listwise?"));
-  CHECK(errors_of_words({"--kl_estimator=schulman"}) ==
-        Lines{"command line: --kl_estimator=schulman: expected k1, k2 or k3"});
-  CHECK(errors_of("r.toml", "scale_rewards = 3\n") ==
-        Lines{"r.toml:1: scale_rewards = 3: expected group, batch or none"});
+  CHECK(errors_of_words({"--kl_estimator=schulman"}) == Lines{"command line: --kl_estimator=schulman: expected k1, k2 or k3"});
+  CHECK(errors_of("r.toml", "scale_rewards = 3\n") == Lines{"r.toml:1: scale_rewards = 3: expected group, batch or none"});
 }
 
 TEST_CASE("tau may be infinite, in every way to write it", "[config]") {
@@ -117,8 +112,7 @@ TEST_CASE("no other number may be infinite, and none NaN", "[config]") {
   Recipe recipe;
   std::size_t tried = 0;
   for (const Field& field : fields(recipe)) {
-    const bool number =
-        std::holds_alternative<double*>(field.slot) || std::holds_alternative<std::optional<double>*>(field.slot);
+    const bool number = std::holds_alternative<double*>(field.slot) || std::holds_alternative<std::optional<double>*>(field.slot);
     if (!number) continue;
     ++tried;
     INFO(field.name);
@@ -127,27 +121,23 @@ TEST_CASE("no other number may be infinite, and none NaN", "[config]") {
     CHECK(field.range.infinite == (field.name == "maxent_tau"));
     for (const char* word : {"nan", "-nan", "inf"}) {
       if (field.range.infinite && word == std::string("inf")) continue;
-      CHECK(errors_of_words({"--" + field.name + "=" + word}) ==
-            Lines{"command line: --" + field.name + "=" + word + must});
+      CHECK(errors_of_words({"--" + field.name + "=" + word}) == Lines{"command line: --" + field.name + "=" + word + must});
     }
     CHECK(errors_of("r.toml", field.name + " = nan\n") == Lines{"r.toml:1: " + field.name + " = nan" + must});
     CHECK(errors_of("r.yaml", field.name + ": .nan\n") == Lines{"r.yaml:1: " + field.name + " = .nan" + must});
   }
   CHECK(tried > 50);
-  CHECK(errors_of_words({"--learning_rate=inf"}) ==
-        Lines{"command line: --learning_rate=inf: must be a finite number >= 0"});
-  CHECK(errors_of_words({"--reward_weights=nan"}) ==
-        Lines{"command line: --reward_weights=[nan]: must be a finite number"});
+  CHECK(errors_of_words({"--learning_rate=inf"}) == Lines{"command line: --learning_rate=inf: must be a finite number >= 0"});
+  CHECK(errors_of_words({"--reward_weights=nan"}) == Lines{"command line: --reward_weights=[nan]: must be a finite number"});
   CHECK(errors_of("r.toml", "dataset_mixture = {datasets = [{id = \"a\", weight = nan}]}\n").size() == 1);
 }
 
 TEST_CASE("ranges of the objectives' options, at every bound", "[config]") {
   const auto ok = [](const std::string& word) { return errors_of_words({word}).empty(); };
-  for (const char* word :
-       {"--epsilon=1e-4", "--delta=0.5", "--beta=0", "--maxent_tau=0", "--maxent_q_epsilon=0.1", "--entropy_coef=-0.1",
-        "--top_entropy_quantile=1", "--maxent_alpha=0", "--maxent_alpha=1", "--ref_model_mixup_alpha=0",
-        "--ref_model_mixup_alpha=1", "--maxent_tau_warmup_steps=-1", "--maxent_tau_warmup_steps=0",
-        "--num_iterations=1", "--steps_per_generation=1", "--off_policy_mask_threshold=0", "--top_k=-1", "--top_k=0"}) {
+  for (const char* word : {"--epsilon=1e-4", "--delta=0.5", "--beta=0", "--maxent_tau=0", "--maxent_q_epsilon=0.1", "--entropy_coef=-0.1",
+                           "--top_entropy_quantile=1", "--maxent_alpha=0", "--maxent_alpha=1", "--ref_model_mixup_alpha=0",
+                           "--ref_model_mixup_alpha=1", "--maxent_tau_warmup_steps=-1", "--maxent_tau_warmup_steps=0", "--num_iterations=1",
+                           "--steps_per_generation=1", "--off_policy_mask_threshold=0", "--top_k=-1", "--top_k=0"}) {
     INFO(word);
     CHECK(ok(word));
   }
@@ -215,8 +205,7 @@ objective: maxent_listwise
   CHECK(recipe.objective.loss_type == LossType::dr_grpo);
   CHECK(recipe.maxent.maxent_objective == MaxentObjective::listwise);
   const auto objective = [](const std::string& word) {
-    return load_words({"--objective=" + word}, kNeeded + "maxent_objective = \"clip\"\n")
-        .recipe.maxent.maxent_objective;
+    return load_words({"--objective=" + word}, kNeeded + "maxent_objective = \"clip\"\n").recipe.maxent.maxent_objective;
   };
   CHECK(objective("grpo") == MaxentObjective::none);
   CHECK(objective("maxent_entropy") == MaxentObjective::token_entropy);
@@ -243,9 +232,7 @@ TEST_CASE("stop sequences as maxent-grpo writes them", "[config]") {
 }
 
 TEST_CASE("a bound whose default is a number can be taken away", "[config]") {
-  const auto bound = [](const LoadedRecipe& loaded) {
-    return loaded.recipe.objective.vllm_importance_sampling_clip_max;
-  };
+  const auto bound = [](const LoadedRecipe& loaded) { return loaded.recipe.objective.vllm_importance_sampling_clip_max; };
   CHECK(bound(load_words({})) == 3.0);
   for (const char* text : {"null", "~", "None", "none"}) {
     INFO(text);

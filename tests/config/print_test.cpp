@@ -222,10 +222,9 @@ const Values kInstead = {
     {"multi_objective_aggregation", "\"normalize_then_sum\""},
     {"vllm_importance_sampling_clip_max", "\"none\""},
 };
-const std::set<std::string> kGivesWay = {"dataset_mixture", "generation_batch_size", "sync_ref_model",
-                                         "maxent_target_weight_entropy", "maxent_tau_lr", "kl_in_reward",
-                                         "top_entropy_quantile", "entropy_coef", "use_adaptive_entropy",
-                                         "entropy_coef_min"};
+const std::set<std::string> kGivesWay = {
+    "dataset_mixture", "generation_batch_size", "sync_ref_model", "maxent_target_weight_entropy", "maxent_tau_lr",
+    "kl_in_reward",    "top_entropy_quantile",  "entropy_coef",   "use_adaptive_entropy",         "entropy_coef_min"};
 
 Values second_table() {
   Values values = kInstead;
@@ -355,8 +354,8 @@ TEST_CASE("names and aliases are unique, sections are in order", "[config]") {
       CHECK(names.insert(alias).second);
     }
   }
-  CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "server", "reward",
-                                                   "objective", "maxent", "optimizer", "dist", "checkpoint", "metrics"});
+  CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "server", "reward", "objective",
+                                                   "maxent", "optimizer", "dist", "checkpoint", "metrics"});
 }
 
 TEST_CASE("the defaults are within their ranges; a recipe filled in by code is checked", "[config]") {

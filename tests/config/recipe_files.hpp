@@ -54,8 +54,7 @@ inline LoadedRecipe load_text(const std::string& name, const std::string& text, 
 }
 
 // The lines of the error, the folder of the file taken out; empty if nothing is wrong.
-inline std::vector<std::string> errors_of(const std::string& name, const std::string& text,
-                                          const std::vector<std::string>& words = {},
+inline std::vector<std::string> errors_of(const std::string& name, const std::string& text, const std::vector<std::string>& words = {},
                                           const std::string& built_in = kNeeded) {
   const RecipeFiles files;
   std::vector<std::string> lines;
@@ -67,16 +66,14 @@ inline std::vector<std::string> errors_of(const std::string& name, const std::st
     std::istringstream stream(error.what());
     const std::string folder = files.folder().string() + "/";
     for (std::string line; std::getline(stream, line);) {
-      for (std::size_t at = line.find(folder); at != std::string::npos; at = line.find(folder))
-        line.erase(at, folder.size());
+      for (std::size_t at = line.find(folder); at != std::string::npos; at = line.find(folder)) line.erase(at, folder.size());
       lines.push_back(line);
     }
   }
   return lines;
 }
 
-inline std::vector<std::string> errors_of_words(const std::vector<std::string>& words,
-                                                const std::string& built_in = kNeeded) {
+inline std::vector<std::string> errors_of_words(const std::vector<std::string>& words, const std::string& built_in = kNeeded) {
   return errors_of("", "", words, built_in);
 }
 

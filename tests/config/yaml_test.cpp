@@ -104,8 +104,7 @@ prompt_column = "question"
 
 TEST_CASE("errors of a YAML recipe name the line", "[config]") {
   CHECK(errors_of("r.yaml", "seed: 1\n\nnum_generation: 4\nepsilon: wide\n") ==
-        Lines{"r.yaml:3: num_generation: unknown option; did you mean num_generations?",
-              "r.yaml:4: epsilon = wide: expected a number"});
+        Lines{"r.yaml:3: num_generation: unknown option; did you mean num_generations?", "r.yaml:4: epsilon = wide: expected a number"});
   CHECK(errors_of("r.yaml", "beta: 0.1\nbeta: 0.2\n").size() == 1);
   CHECK(errors_of("r.yaml", "seed: [1\n").at(0).find("r.yaml:") == 0);
   CHECK(errors_of("r.yaml", "- seed\n") == Lines{"r.yaml:1: expected lines of the form name: value"});
@@ -126,8 +125,7 @@ gen_best_of: 1
 optim: adamw_torch_fused
 )");
   REQUIRE(loaded.notes.size() == 6);
-  CHECK(
-      loaded.notes[0].ends_with("r.yaml:1: attn_implementation: has no meaning here, ignored (attention is built in)"));
+  CHECK(loaded.notes[0].ends_with("r.yaml:1: attn_implementation: has no meaning here, ignored (attention is built in)"));
   CHECK(loaded.notes[3].find("r.yaml:5: hub_model_id: has no meaning here, ignored") != std::string::npos);
   CHECK(load_text("r.yaml", "report_to: []\n").notes.empty());
   CHECK(load_text("r.yaml", "report_to:\n- wandb\n").recipe.report.reports_to("wandb"));

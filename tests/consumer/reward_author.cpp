@@ -15,8 +15,8 @@ int main() {
   group.completions.resize(2);
   group.completions[0].text = "abc";
   const grpo::RewardTable table = rewards.score({group});
-  const bool right = table.columns.size() == 1 && table.columns[0].rewards.size() == 2 &&
-                     table.columns[0].rewards[0].value() == 0.25 && table.columns[0].rewards[1].value() == 1.0;
+  const bool right = table.columns.size() == 1 && table.columns[0].rewards.size() == 2 && table.columns[0].rewards[0].value() == 0.25 &&
+                     table.columns[0].rewards[1].value() == 1.0;
   const bool known = !grpo::reward_names().empty();
   const double draw = grpo::uniform({.run_seed = 42});
   std::printf("reward_author: %s, draw %.6f\n", right && known ? "right" : "wrong", draw);

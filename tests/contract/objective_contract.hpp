@@ -67,9 +67,17 @@ inline ObjectiveResult evaluate_objective(const Objective& objective, const Obje
   ObjectiveResult result{credit.constant, at::zeros_like(world.log_probs), at::zeros_like(world.log_probs)};
   for (const Part& part : batch.parts(token_budget, credit.active)) {
     const auto take = [&](const at::Tensor& all) { return all.defined() ? all.index_select(0, part.tokens) : at::Tensor(); };
-    const LossInput in{{take(lp), take(entropies)}, part.completion, part.num_completions, take(world.old_log_probs),
-                       objective.needs_reference() ? take(world.ref_log_probs) : at::Tensor(), {}, take(credit.advantages),
-                       take(credit.token_weights), take(credit.policy_mask), take(credit.entropy_weights), take(credit.linear)};
+    const LossInput in{{take(lp), take(entropies)},
+                       part.completion,
+                       part.num_completions,
+                       take(world.old_log_probs),
+                       objective.needs_reference() ? take(world.ref_log_probs) : at::Tensor(),
+                       {},
+                       take(credit.advantages),
+                       take(credit.token_weights),
+                       take(credit.policy_mask),
+                       take(credit.entropy_weights),
+                       take(credit.linear)};
     const Loss loss = objective.loss(in);
     result.loss += loss.total.item<double>();
     if (loss.total.requires_grad()) loss.total.backward();
@@ -135,7 +143,8 @@ inline void objective_contract(const std::function<std::unique_ptr<Objective>()>
     }
     std::copy(moved.begin(), moved.end(), tokens.begin());
     const auto index = at::tensor(tokens, at::kLong);
-    for (at::Tensor* t : {&turned.old_log_probs, &turned.log_probs, &turned.ref_log_probs, &turned.entropies}) *t = t->index_select(0, index);
+    for (at::Tensor* t : {&turned.old_log_probs, &turned.log_probs, &turned.ref_log_probs, &turned.entropies})
+      *t = t->index_select(0, index);
     const ObjectiveResult other = evaluate_objective(*objective, turned);
     CHECK(other.loss == Approx(whole.loss).epsilon(1e-6).margin(1e-6));
     CHECK(close_to(other.log_prob_grad, whole.log_prob_grad.index_select(0, index)));
@@ -169,12 +178,14 @@ inline void objective_contract(const std::function<std::unique_ptr<Objective>()>
       without.rewards.modes.erase(without.rewards.modes.begin() + i);
     }
     const auto index = at::tensor(tokens, at::kLong);
-    for (at::Tensor* t : {&without.old_log_probs, &without.log_probs, &without.ref_log_probs, &without.entropies}) *t = t->index_select(0, index);
+    for (at::Tensor* t : {&without.old_log_probs, &without.log_probs, &without.ref_log_probs, &without.entropies})
+      *t = t->index_select(0, index);
     const ObjectiveResult one = evaluate_objective(*objective, failed), other = evaluate_objective(*make(), without);
     CHECK(one.loss == Approx(other.loss).epsilon(1e-5).margin(1e-6));
     CHECK(close_to(one.log_prob_grad.index_select(0, index), other.log_prob_grad));
     CHECK(close_to(one.entropy_grad.index_select(0, index), other.entropy_grad));
-    CHECK(one.log_prob_grad.abs().sum().item<double>() == Approx(other.log_prob_grad.abs().sum().item<double>()).epsilon(1e-5).margin(1e-9));
+    CHECK(one.log_prob_grad.abs().sum().item<double>() ==
+          Approx(other.log_prob_grad.abs().sum().item<double>()).epsilon(1e-5).margin(1e-9));
   }
   SECTION("a part of a generation batch is trained on alone") {
     const Batch batch(world.groups);

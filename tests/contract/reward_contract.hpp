@@ -95,9 +95,7 @@ inline Group group_of(const std::vector<std::string>& texts, const std::string& 
   return group;
 }
 
-inline bool same(const Reward& a, const Reward& b) {
-  return a.kind() == b.kind() && a.value() == b.value() && a.why() == b.why();
-}
+inline bool same(const Reward& a, const Reward& b) { return a.kind() == b.kind() && a.value() == b.value() && a.why() == b.why(); }
 
 /// Index of the first difference, size of the longer if one ends early; npos if there is none.
 inline std::size_t first_difference(const std::vector<Reward>& a, const std::vector<Reward>& b) {
@@ -128,8 +126,7 @@ inline void check_reward(const RewardFn& reward, const RewardContract& contract 
     INFO("completion " << i << " of " << texts[i].size() << " bytes: " << texts[i].substr(0, 60));
     CHECK(std::isfinite(once[i].value()));
     if (once[i].kind() == Reward::Kind::failed) CHECK_FALSE(once[i].why().empty());
-    if (per_completion)
-      CHECK(detail::same(once[i], reward.score(detail::group_of({texts[i]}, contract.solution)).at(0)));
+    if (per_completion) CHECK(detail::same(once[i], reward.score(detail::group_of({texts[i]}, contract.solution)).at(0)));
   }
   CHECK(detail::first_difference(once, reward.score(group)) == std::string::npos);
   CHECK_NOTHROW(reward.score(detail::group_of(texts, "")));  // no gold answer

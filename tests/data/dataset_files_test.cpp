@@ -77,7 +77,8 @@ TEST_CASE("the configs of a dataset's card come first") {
   const Folder folder({"data/train-00000-of-00001.jsonl", "extended/train-00000-of-00001.jsonl", "all/deep/x-00000-of-00001.jsonl"});
   folder.add("README.md",
              "---\nlicense: mit\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n"
-             "- config_name: extended\n  data_files:\n  - split: extra\n    path:\n    - extended/*\n- config_name: all\n  data_files: \"**\"\n---\n# Card\n");
+             "- config_name: extended\n  data_files:\n  - split: extra\n    path:\n    - extended/*\n- config_name: all\n  data_files: "
+             "\"**\"\n---\n# Card\n");
   CHECK(folder.found({folder.at("")}) == Names{"data/train-00000-of-00001.jsonl"});
   CHECK(folder.found({folder.at(""), "extended", "extra"}) == Names{"extended/train-00000-of-00001.jsonl"});
   CHECK(folder.found({folder.at(""), "all"}).size() == 3);
@@ -98,7 +99,8 @@ TEST_CASE("a Hugging Face id is found in the cache, or the command that fetches 
   CHECK(folder.found({"org/set"}) == Names{snapshot + "data/train-00000-of-00001.jsonl"});
   CHECK(folder.found({"org/set", "", "test", "0123456"}) == Names{snapshot + "data/test-00000-of-00001.jsonl"});
   CHECK(open_dataset({"org/set"}, {"question", "answer"})->size() == 1);
-  CHECK_THAT(folder.refusal({"org/other"}), Contains("is not in the Hugging Face cache") && Contains("hf download --repo-type dataset org/other"));
+  CHECK_THAT(folder.refusal({"org/other"}),
+             Contains("is not in the Hugging Face cache") && Contains("hf download --repo-type dataset org/other"));
   CHECK_THAT(folder.refusal({"org/set", "", "train", "v2"}), Contains("hf download --repo-type dataset org/set --revision v2"));
   CHECK_THAT(folder.refusal({"org/bare"}), Contains("hf download --repo-type dataset org/bare"));
 }

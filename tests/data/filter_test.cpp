@@ -20,12 +20,41 @@ const detail::Columns kRow = detail::read_json_row(
 bool holds(const std::string& expression) { return Filter(expression).matches(kRow); }
 
 TEST_CASE("a filter's comparisons") {
-  for (const char* yes :
-       {"level <= 3", "level<3.5", "level >= 3", "level = 3", "level == 3.0", "level != 4", "level > -1", "text < 5", "text == 4.5", "3 >= level",
-        "source == 'amc'", "source == \"amc\"", "source < \"b\"", "word > 'a'", "none == null", "level != null", "source != 3", "`my level` == 2",
-        "level in [1, 2, 3]", "source in ['amc']", "source not in ['aime', null]", "none in [null]", "source contains 'm'", "tags contains 'hard'",
-        "tags contains 7", "tags contains null", "tags contains true", "tags not contains 'easy'", "source not contains 'x'", "yes", "yes == true",
-        "no == false", "not no", "level > word_count or true", "not level contains 3"}) {
+  for (const char* yes : {"level <= 3",
+                          "level<3.5",
+                          "level >= 3",
+                          "level = 3",
+                          "level == 3.0",
+                          "level != 4",
+                          "level > -1",
+                          "text < 5",
+                          "text == 4.5",
+                          "3 >= level",
+                          "source == 'amc'",
+                          "source == \"amc\"",
+                          "source < \"b\"",
+                          "word > 'a'",
+                          "none == null",
+                          "level != null",
+                          "source != 3",
+                          "`my level` == 2",
+                          "level in [1, 2, 3]",
+                          "source in ['amc']",
+                          "source not in ['aime', null]",
+                          "none in [null]",
+                          "source contains 'm'",
+                          "tags contains 'hard'",
+                          "tags contains 7",
+                          "tags contains null",
+                          "tags contains true",
+                          "tags not contains 'easy'",
+                          "source not contains 'x'",
+                          "yes",
+                          "yes == true",
+                          "no == false",
+                          "not no",
+                          "level > word_count or true",
+                          "not level contains 3"}) {
     INFO(yes);
     if (std::string(yes).find("word_count") != std::string::npos) {
       CHECK(message_of(ErrorKind::data, [&] { holds(yes); }));
@@ -33,8 +62,8 @@ TEST_CASE("a filter's comparisons") {
     }
     CHECK(holds(yes));
   }
-  for (const char* no : {"level < 3", "level == '4'", "source == 'AMC'", "none < 3", "none > 3", "none == 0", "level == null", "tags contains 'har'",
-                         "source in []x", "none", "no", "source contains 'amcx'", "level in [4]"}) {
+  for (const char* no : {"level < 3", "level == '4'", "source == 'AMC'", "none < 3", "none > 3", "none == 0", "level == null",
+                         "tags contains 'har'", "source in []x", "none", "no", "source contains 'amcx'", "level in [4]"}) {
     INFO(no);
     if (std::string(no).ends_with("[]x")) {
       CHECK(message_of(ErrorKind::recipe, [&] { holds(no); }));
@@ -56,21 +85,21 @@ TEST_CASE("and binds tighter than or, not tighter than and") {
 TEST_CASE("a wrong filter shows the place") {
   // the expression, what is said, and how many blanks stand before the caret
   const std::tuple<const char*, const char*, int> cases[] = {{"level <=", "ends where a value is expected", 8},
-                                                            {"level <= 3 source", "expected and, or", 11},
-                                                            {"level <= 3)", "expected and, or", 10},
-                                                            {"(level <= 3", "expected )", 11},
-                                                            {"level in 3", "expected [", 9},
-                                                            {"level in [1 2]", "expected ]", 12},
-                                                            {"level <= 3x", "not a number", 9},
-                                                            {"level << 3", "expected a column", 7},
-                                                            {"name == 'x", "never closed", 8},
-                                                            {"and 3", "expected a value before and", 0},
-                                                            {"level not 3", "expected in or contains", 10},
-                                                            {"é == ü and", "ends where", 10},
-                                                            {"level & 3", "expected and, or", 6},
-                                                            {"3", "a value alone", 0},
-                                                            {"", "ends where", 0},
-                                                            {"level <= 1e999", "not a number", 9}};
+                                                             {"level <= 3 source", "expected and, or", 11},
+                                                             {"level <= 3)", "expected and, or", 10},
+                                                             {"(level <= 3", "expected )", 11},
+                                                             {"level in 3", "expected [", 9},
+                                                             {"level in [1 2]", "expected ]", 12},
+                                                             {"level <= 3x", "not a number", 9},
+                                                             {"level << 3", "expected a column", 7},
+                                                             {"name == 'x", "never closed", 8},
+                                                             {"and 3", "expected a value before and", 0},
+                                                             {"level not 3", "expected in or contains", 10},
+                                                             {"é == ü and", "ends where", 10},
+                                                             {"level & 3", "expected and, or", 6},
+                                                             {"3", "a value alone", 0},
+                                                             {"", "ends where", 0},
+                                                             {"level <= 1e999", "not a number", 9}};
   for (const auto& [expression, why, blanks] : cases) {
     INFO(expression);
     const auto message = message_of(ErrorKind::recipe, [&e = expression] { holds(e); }).value_or("");
@@ -91,15 +120,18 @@ TEST_CASE("hostile filters end with an error") {
 }
 
 TEST_CASE("what has no order is an error that says so") {
-  CHECK_THAT(message_of(ErrorKind::data, [] { holds("source <= 3"); }).value_or(""), Contains("column \"source\" is \"amc\" and a number have no order"));
+  CHECK_THAT(message_of(ErrorKind::data, [] { holds("source <= 3"); }).value_or(""),
+             Contains("column \"source\" is \"amc\" and a number have no order"));
   CHECK_THAT(message_of(ErrorKind::data, [] { holds("tags < 3"); }).value_or(""), Contains("column \"tags\" is a list"));
-  CHECK_THAT(message_of(ErrorKind::data, [] { holds("levels < 3"); }).value_or(""), Contains("no column \"levels\"; did you mean \"level\"?"));
+  CHECK_THAT(message_of(ErrorKind::data, [] { holds("levels < 3"); }).value_or(""),
+             Contains("no column \"levels\"; did you mean \"level\"?"));
   CHECK_THAT(message_of(ErrorKind::data, [] { holds("source"); }).value_or(""), Contains("neither yes nor no"));
 }
 
 TEST_CASE("a filtered dataset keeps its rows' names, and says where it fails") {
   std::string text;
-  for (int i = 1; i <= 10; ++i) text += "{\"question\": \"q" + std::to_string(i) + "\", \"answer\": 1, \"level\": " + std::to_string(i) + "}\n";
+  for (int i = 1; i <= 10; ++i)
+    text += "{\"question\": \"q" + std::to_string(i) + "\", \"answer\": 1, \"level\": " + std::to_string(i) + "}\n";
   const ScratchFile file{text, ".jsonl"};
   const std::string name = file.path().filename().string();
   const auto source = open_dataset({file.path().string()}, {"question", "answer", {}, "level > 3 and level != 5"});
@@ -108,11 +140,17 @@ TEST_CASE("a filtered dataset keeps its rows' names, and says where it fails") {
   CHECK(source->row(1).origin == name + ":6");
   CHECK(source->row(5).question == "q10");
   const auto open = [&](const char* filter) { open_dataset({file.path().string()}, {"question", "answer", {}, filter}); };
-  CHECK_THAT(message_of(ErrorKind::recipe, [&] { open("level > 99"); }).value_or(""), Contains("none of the 10 rows") && Contains("level > 99"));
-  CHECK_THAT(message_of(ErrorKind::data, [&] { open("question > 3"); }).value_or(""), Contains(name + ":1: filter: column \"question\" is \"q1\""));
+  CHECK_THAT(message_of(ErrorKind::recipe, [&] { open("level > 99"); }).value_or(""),
+             Contains("none of the 10 rows") && Contains("level > 99"));
+  CHECK_THAT(message_of(ErrorKind::data, [&] { open("question > 3"); }).value_or(""),
+             Contains(name + ":1: filter: column \"question\" is \"q1\""));
   const auto narrow = open_dataset({file.path().string()}, {"question", "answer", {"level"}, {}});
   CHECK(narrow->row(0).columns == std::map<std::string, std::string>{{"level", "1"}});
-  CHECK_THAT(message_of(ErrorKind::data, [&] { open_dataset({file.path().string()}, {"question", "answer", {"lvl"}, {}}); }).value_or(""),
+  CHECK_THAT(message_of(ErrorKind::data,
+                        [&] {
+                          open_dataset({file.path().string()}, {"question", "answer", {"lvl"}, {}});
+                        })
+                 .value_or(""),
              Contains("no column \"lvl\""));
 }
 

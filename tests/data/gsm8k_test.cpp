@@ -20,8 +20,7 @@ TEST_CASE("GSM8K: every row reads and every gold answer is a number") {
   const std::pair<const char*, std::size_t> splits[] = {{"train.jsonl", 7473}, {"test.jsonl", 1319}};
   for (const auto& [name, count] : splits) {
     if (!std::filesystem::exists(folder / name)) {
-      WARN("skipped: " << (folder / name).string()
-                       << " is absent; set GRPO_GSM8K to the folder with train.jsonl and test.jsonl");
+      WARN("skipped: " << (folder / name).string() << " is absent; set GRPO_GSM8K to the folder with train.jsonl and test.jsonl");
       return;
     }
     const auto source = open_dataset({(folder / name).string()}, {"question", "answer"});
@@ -47,8 +46,7 @@ TEST_CASE("GSM8K: every row reads and every gold answer is a number") {
     }
     return std::string();
   }();
-  CHECK_THAT(message,
-             Catch::Matchers::Contains("train.jsonl:1: no column \"problem\"; this row has \"answer\", \"question\""));
+  CHECK_THAT(message, Catch::Matchers::Contains("train.jsonl:1: no column \"problem\"; this row has \"answer\", \"question\""));
 }
 
 }  // namespace

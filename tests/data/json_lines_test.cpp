@@ -13,9 +13,7 @@ using Catch::Matchers::Contains;
 using test::message_of;
 using test::ScratchFile;
 
-std::unique_ptr<PromptSource> open(const ScratchFile& file) {
-  return open_dataset({(file.path()).string()}, {"question", "answer"});
-}
+std::unique_ptr<PromptSource> open(const ScratchFile& file) { return open_dataset({(file.path()).string()}, {"question", "answer"}); }
 
 /// The message of Error{data} for the row after a good one; it must name file and line.
 std::string refusal(const std::string& line) {
@@ -44,8 +42,7 @@ TEST_CASE("rows are found by index, blank lines skipped, lines counted") {
   const auto source = open(file);
   REQUIRE(source->size() == 4);
   const std::string name = file.path().filename().string();
-  const std::pair<const char*, const char*> expected[] = {
-      {"four", ":8"}, {"one", ":2"}, {"three", ":6"}, {"two", ":5"}};
+  const std::pair<const char*, const char*> expected[] = {{"four", ":8"}, {"one", ":2"}, {"three", ":6"}, {"two", ":5"}};
   const std::size_t order[] = {3, 0, 2, 1};
   for (std::size_t i = 0; i < 4; ++i) {
     const Row row = source->row(order[i]);
@@ -57,10 +54,9 @@ TEST_CASE("rows are found by index, blank lines skipped, lines counted") {
 }
 
 TEST_CASE("values: strings as they are, the rest as JSON text") {
-  const Row row =
-      only_row(R"({"question": "a\n\u00e9\"", "answer": 0.10, "big": 123456789012345678901234567890, "neg": -7,)"
-               R"( "yes": true, "none": null, "list": [1, "x\ny", {"k": [], "e": {}}, null, false, 1.50],)"
-               R"( "object": {"a": {"b": [2, 3]}, "c": "d"}})");
+  const Row row = only_row(R"({"question": "a\n\u00e9\"", "answer": 0.10, "big": 123456789012345678901234567890, "neg": -7,)"
+                           R"( "yes": true, "none": null, "list": [1, "x\ny", {"k": [], "e": {}}, null, false, 1.50],)"
+                           R"( "object": {"a": {"b": [2, 3]}, "c": "d"}})");
   CHECK(row.question == "a\n\xc3\xa9\"");
   CHECK(row.messages.empty());
   CHECK(row.solution == "0.10");
@@ -109,12 +105,11 @@ TEST_CASE("GSM8K's answer is what follows the last ####") {
 }
 
 TEST_CASE("a missing column names those that are there") {
-  CHECK_THAT(refusal(R"({"questions": "q", "answer": "a"})"),
-             Contains("no column \"question\"") && Contains("\"answer\", \"questions\"") &&
-                 Contains("did you mean \"questions\"") && Contains("dataset_prompt_column"));
-  CHECK_THAT(refusal(R"({"question": "q"})"), Contains("no column \"answer\"") &&
-                                                  Contains("this row has \"question\"") &&
-                                                  Contains("dataset_solution_column"));
+  CHECK_THAT(refusal(R"({"questions": "q", "answer": "a"})"), Contains("no column \"question\"") && Contains("\"answer\", \"questions\"") &&
+                                                                  Contains("did you mean \"questions\"") &&
+                                                                  Contains("dataset_prompt_column"));
+  CHECK_THAT(refusal(R"({"question": "q"})"),
+             Contains("no column \"answer\"") && Contains("this row has \"question\"") && Contains("dataset_solution_column"));
   CHECK_THAT(refusal("{}"), Contains("this row has no columns"));
   const ScratchFile file{R"({"question": "q", "answer": "a"})", ".jsonl"};
   const auto message = message_of(ErrorKind::data, [&] { open_dataset({(file.path()).string()}, {"problem", "answer"}); });
@@ -140,31 +135,28 @@ TEST_CASE("damaged rows are refused with file and line") {
   CHECK_THAT(refusal(R"({"question": "q", "answer": ["a"]})"), Contains("column \"answer\" is a list"));
   CHECK_THAT(refusal(R"({"question": [], "answer": "a"})"), Contains("has no turns"));
   CHECK_THAT(refusal(R"({"question": ["hi"], "answer": "a"})"), Contains("turn 1") && Contains("\"role\""));
-  CHECK_THAT(
-      refusal(R"({"question": [{"role": "user", "content": "x"}, {"role": "user", "content": 3}], "answer": "a"})"),
-      Contains("turn 2") && Contains("\"content\""));
+  CHECK_THAT(refusal(R"({"question": [{"role": "user", "content": "x"}, {"role": "user", "content": 3}], "answer": "a"})"),
+             Contains("turn 2") && Contains("\"content\""));
 }
 
 TEST_CASE("deep nesting is refused, not followed") {
   for (const char* unit : {"[", "{\"a\":"}) {
     std::string deep;
     for (int i = 0; i < 500000; ++i) deep += unit;
-    CHECK_THAT(refusal("{\"question\": \"q\", \"answer\": \"a\", \"x\": " + deep),
-               Contains("nested deeper than 32 levels"));
+    CHECK_THAT(refusal("{\"question\": \"q\", \"answer\": \"a\", \"x\": " + deep), Contains("nested deeper than 32 levels"));
     CHECK_FALSE(refusal(deep).empty());
   }
-  CHECK(refusal("{\"question\": \"q\", \"answer\": \"a\", \"x\": " + std::string(31, '[') + std::string(31, ']') + "}")
-            .empty());
+  CHECK(refusal("{\"question\": \"q\", \"answer\": \"a\", \"x\": " + std::string(31, '[') + std::string(31, ']') + "}").empty());
 }
 
 TEST_CASE("a file that cannot be read says what to do") {
   const auto missing = message_of(ErrorKind::data, [] { open_dataset({"no/such/file.jsonl"}, {"question", "answer"}); });
   REQUIRE(missing);
   CHECK_THAT(*missing, Contains("no/such/file.jsonl: no such file") && Contains("dataset_name") && !Contains("GSM8K"));
-  const auto gsm8k =
-      message_of(ErrorKind::data, [] { open_dataset({"data/GSM8K/train.jsonl"}, {"question", "answer"}); });
+  const auto gsm8k = message_of(ErrorKind::data, [] { open_dataset({"data/GSM8K/train.jsonl"}, {"question", "answer"}); });
   REQUIRE(gsm8k);
-  CHECK_THAT(*gsm8k, Contains("hf download --repo-type dataset openai/gsm8k") && Contains("dataset_name") && Contains("dataset_prompt_column"));
+  CHECK_THAT(*gsm8k,
+             Contains("hf download --repo-type dataset openai/gsm8k") && Contains("dataset_name") && Contains("dataset_prompt_column"));
   CHECK(message_of(ErrorKind::data, [] { open_dataset({"docs"}, {"question", "answer"}); }));
   for (const char* nothing : {"", "\n\n", " \r\n\t\n"}) {
     const ScratchFile file{nothing, ".jsonl"};
@@ -176,8 +168,7 @@ TEST_CASE("a file that cannot be read says what to do") {
 
 TEST_CASE("rows are read by many threads at once") {
   std::string text;
-  for (int i = 0; i < 200; ++i)
-    text += "{\"question\": \"q" + std::to_string(i) + "\", \"answer\": " + std::to_string(i) + "}\n";
+  for (int i = 0; i < 200; ++i) text += "{\"question\": \"q" + std::to_string(i) + "\", \"answer\": " + std::to_string(i) + "}\n";
   const ScratchFile file{text, ".jsonl"};
   const auto source = open(file);
   std::atomic<int> wrong{0};

@@ -26,8 +26,7 @@ std::unique_ptr<PromptSource> mix(std::vector<std::pair<std::size_t, double>> si
 }
 
 std::size_t count_of(const std::vector<std::string>& all, const std::string& start) {
-  return static_cast<std::size_t>(
-      std::count_if(all.begin(), all.end(), [&](const std::string& text) { return text.starts_with(start); }));
+  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const std::string& text) { return text.starts_with(start); }));
 }
 
 TEST_CASE("a weight keeps that share of the rows, rounded down, each once") {
@@ -110,7 +109,11 @@ TEST_CASE("proportional: until all are used up, the others come again in full ro
     CHECK((count == small.size() / 10 || count == small.size() / 10 + 1));
   }
   CHECK(std::vector<std::string>(small.begin(), small.begin() + 10) != std::vector<std::string>(small.begin() + 10, small.begin() + 20));
-  CHECK_THAT(test::message_of(ErrorKind::recipe, [] { draw({{1000, 1e-9}, {5, 1.0}}, StoppingStrategy::all_exhausted, 5); }).value_or(""),
+  CHECK_THAT(test::message_of(ErrorKind::recipe,
+                              [] {
+                                draw({{1000, 1e-9}, {5, 1.0}}, StoppingStrategy::all_exhausted, 5);
+                              })
+                 .value_or(""),
              Contains("dataset 1") && Contains("more than"));
   CHECK(test::message_of(ErrorKind::recipe, [] { draw({{5, 0.0}}, StoppingStrategy::first_exhausted, 5); }));
 }
@@ -165,7 +168,8 @@ std::vector<std::string> by_the_rule(const std::vector<std::pair<std::size_t, do
       kept.push_back("part" + std::to_string(part) + " " + std::to_string(order[i]));
   }
   std::vector<std::string> rows;
-  for (const std::uint32_t i : random_permutation(static_cast<std::uint32_t>(kept.size()), RandomStream(seed, "mixture"))) rows.push_back(kept[i]);
+  for (const std::uint32_t i : random_permutation(static_cast<std::uint32_t>(kept.size()), RandomStream(seed, "mixture")))
+    rows.push_back(kept[i]);
   return rows;
 }
 
@@ -187,18 +191,8 @@ TEST_CASE("weights out of range and empty parts are refused") {
     const auto message = test::message_of(ErrorKind::recipe, [&] { mix({{10, 1.0}, {10, weight}}, 0); });
     CHECK_THAT(message.value_or(""), Contains("weight") && Contains("dataset 2"));
   }
-  CHECK_THAT(test::message_of(ErrorKind::recipe,
-                              [] {
-                                mix({{3, 0.3}}, 0);
-                              })
-                 .value_or(""),
-             Contains("keeps none of the 3 rows"));
-  CHECK_THAT(test::message_of(ErrorKind::recipe,
-                              [] {
-                                mix({{0, 1.0}}, 0);
-                              })
-                 .value_or(""),
-             Contains("keeps none of the 0 rows"));
+  CHECK_THAT(test::message_of(ErrorKind::recipe, [] { mix({{3, 0.3}}, 0); }).value_or(""), Contains("keeps none of the 3 rows"));
+  CHECK_THAT(test::message_of(ErrorKind::recipe, [] { mix({{0, 1.0}}, 0); }).value_or(""), Contains("keeps none of the 0 rows"));
   CHECK(test::message_of(ErrorKind::recipe, [] { make_mixture({}, {0}); }));
   CHECK(test::message_of(ErrorKind::contract, [] {
     std::vector<MixturePart> parts(1);

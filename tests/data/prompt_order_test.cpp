@@ -86,8 +86,7 @@ TEST_CASE("epochs are counted in fractions, and very late steps work") {
 }
 
 TEST_CASE("an order that makes no batch is refused") {
-  CHECK_THAT(test::message_of(ErrorKind::data, [] { PromptOrder(5, 8, 42, true); }).value_or(""),
-             Contains("5") && Contains("8"));
+  CHECK_THAT(test::message_of(ErrorKind::data, [] { PromptOrder(5, 8, 42, true); }).value_or(""), Contains("5") && Contains("8"));
   CHECK(test::message_of(ErrorKind::data, [] { PromptOrder(0, 1, 42, true); }));
   CHECK(test::message_of(ErrorKind::data, [] { PromptOrder(std::size_t{1} << 32U, 8, 42, true); }));
   CHECK(test::message_of(ErrorKind::contract, [] { PromptOrder(5, 0, 42, true); }));

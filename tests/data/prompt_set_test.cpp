@@ -81,8 +81,7 @@ TEST_CASE("chat: a conversational row keeps its own system message, and it stays
   style.system_prompt = "theirs";
   style.few_shot = {"e", "f"};
   CHECK(prompt_of(talk({{"system", "own"}, {"user", "q"}}), &chat, style).text == "s=own;u=e;a=f;u=q;");
-  CHECK(prompt_of(talk({{"user", "q"}, {"assistant", "r"}, {"user", "t"}}), &chat, style).text ==
-        "s=theirs;u=e;a=f;u=q;a=r;u=t;");
+  CHECK(prompt_of(talk({{"user", "q"}, {"assistant", "r"}, {"user", "t"}}), &chat, style).text == "s=theirs;u=e;a=f;u=q;a=r;u=t;");
   CHECK(prompt_of(talk({{"user", "q"}}), &chat, {}).text == "u=q;");
 }
 

@@ -148,7 +148,8 @@ TEST_CASE("many answers: the pattern finds the right ones at the end, and no oth
   for (std::size_t i = 0; i < source->size(); ++i) {
     const Row row = source->row(i);
     int most = 0, rest = 0, divisor = 0;
-    REQUIRE(std::sscanf(row.question.c_str(), "Name one whole number from 1 to %d that leaves %d when divided by %d.", &most, &rest, &divisor) == 3);
+    REQUIRE(std::sscanf(row.question.c_str(), "Name one whole number from 1 to %d that leaves %d when divided by %d.", &most, &rest,
+                        &divisor) == 3);
     std::vector<int> right;
     for (int n = 1; n <= most; ++n)
       if (n % divisor == rest) right.push_back(n);

@@ -63,8 +63,8 @@ TEST_CASE("a row's tools reach the template, as a list or as a JSON string") {
   const std::string list = R"([{"type": "function", "function": {"name": "f", "x": 0.5}}])";
   const std::string expected = R"(f {"type": "function", "function": {"name": "f", "x": 0.5}};.)";
   CHECK(text_of(read(R"({"problem": "q", "answer": "1", "tools": )" + list + "}"), source) == expected);
-  const Row as_text = read(
-      R"({"problem": "q", "answer": "1", "tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"x\": 0.5}}]"})");
+  const Row as_text =
+      read(R"({"problem": "q", "answer": "1", "tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"x\": 0.5}}]"})");
   CHECK(text_of(as_text, source) == expected);
   CHECK(text_of(read(R"({"problem": "q", "answer": "1", "tools": null})"), source) == ".");
   CHECK(text_of(row_with({}), source) == ".");
@@ -76,10 +76,10 @@ TEST_CASE("a row's tools reach the template, as a list or as a JSON string") {
 }
 
 TEST_CASE("turns keep their tool calls and parts for the template") {
-  const Row row = read(
-      R"({"answer": "1", "problem": [{"role": "system", "content": "S"}, {"role": "user", "content": [{"type": "text", "text": "a"},)"
-      R"( {"type": "image"}, {"type": "text", "text": "b"}]}, {"role": "assistant", "content": null, "tool_calls":)"
-      R"( [{"function": {"name": "f", "arguments": {"z": 1, "a": 2}}}]}, {"role": "tool", "content": "22"}]})");
+  const Row row =
+      read(R"({"answer": "1", "problem": [{"role": "system", "content": "S"}, {"role": "user", "content": [{"type": "text", "text": "a"},)"
+           R"( {"type": "image"}, {"type": "text", "text": "b"}]}, {"role": "assistant", "content": null, "tool_calls":)"
+           R"( [{"function": {"name": "f", "arguments": {"z": 1, "a": 2}}}]}, {"role": "tool", "content": "22"}]})");
   REQUIRE(row.messages.size() == 4);
   CHECK(row.messages[1].content == "ab");
   CHECK(row.messages[2].content.empty());

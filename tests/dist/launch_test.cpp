@@ -51,19 +51,32 @@ TEST_CASE("ranks that a Slurm task starts by hand go before Slurm's own", "[dist
 }
 
 TEST_CASE("srun, mpirun and torchrun", "[dist]") {
-  const Launch srun = launch({{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}, {"SLURM_LOCALID", "1"}, {"SLURM_STEP_ID", "0"},
-                              {"SLURM_NNODES", "2"}, {"MASTER_ADDR", "node1"}, {"MASTER_PORT", "31000"}});
+  const Launch srun = launch({{"SLURM_PROCID", "3"},
+                              {"SLURM_NTASKS", "4"},
+                              {"SLURM_LOCALID", "1"},
+                              {"SLURM_STEP_ID", "0"},
+                              {"SLURM_NNODES", "2"},
+                              {"MASTER_ADDR", "node1"},
+                              {"MASTER_PORT", "31000"}});
   CHECK(srun.launcher == "srun");
   CHECK(srun.rank == 3);
   CHECK(srun.local_rank == 1);
   CHECK(srun.address == "node1");
   CHECK(srun.port == 31000);
-  const Launch mpi = launch({{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+  const Launch mpi = launch({{"OMPI_COMM_WORLD_RANK", "1"},
+                             {"OMPI_COMM_WORLD_SIZE", "2"},
+                             {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
                              {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}});
   CHECK(mpi.rank == 1);
   CHECK(mpi.address == "127.0.0.1");
-  const Launch torchrun = launch({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "2"}, {"MASTER_ADDR", "h"},
-                                  {"MASTER_PORT", "1234"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}, {"TORCHELASTIC_RESTART_COUNT", "2"}});
+  const Launch torchrun = launch({{"RANK", "1"},
+                                  {"WORLD_SIZE", "2"},
+                                  {"LOCAL_RANK", "1"},
+                                  {"LOCAL_WORLD_SIZE", "2"},
+                                  {"MASTER_ADDR", "h"},
+                                  {"MASTER_PORT", "1234"},
+                                  {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                                  {"TORCHELASTIC_RESTART_COUNT", "2"}});
   CHECK(torchrun.agent_prefix == "/libgrpo/attempt_2");
 }
 

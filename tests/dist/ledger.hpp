@@ -25,7 +25,8 @@ class TensorLedger {
 
  private:
   struct Book final : c10::MemoryReportingInfoBase {
-    void reportMemoryUsage(void* /*ptr*/, std::int64_t size, std::size_t /*allocated*/, std::size_t /*reserved*/, c10::Device /*device*/) override {
+    void reportMemoryUsage(void* /*ptr*/, std::int64_t size, std::size_t /*allocated*/, std::size_t /*reserved*/,
+                           c10::Device /*device*/) override {
       const std::int64_t now = live += size;
       if (now > peak) peak = now;
     }

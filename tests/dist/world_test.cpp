@@ -17,8 +17,7 @@ TEST_CASE("sums and gathered bytes", "[dist]") {
     const auto values = at::arange(1000, at::kFloat) * static_cast<double>(rank + 1);
     world.sum(values);
     const auto bytes = world.gather_bytes(std::string(rank * 5, static_cast<char>('a' + rank)));
-    right[rank] = at::equal(values, at::arange(1000, at::kFloat) * 6) &&
-                  bytes == std::vector<std::string>{"", "bbbbb", "cccccccccc"};
+    right[rank] = at::equal(values, at::arange(1000, at::kFloat) * 6) && bytes == std::vector<std::string>{"", "bbbbb", "cccccccccc"};
   });
   CHECK(right == std::array<bool, 3>{true, true, true});
 }
@@ -48,18 +47,21 @@ TEST_CASE("a rank that keeps the others waiting is named when the time is up", "
   options.timeout = std::chrono::seconds(1);
   options.lost_after = std::chrono::milliseconds(1500);
   std::string told;
-  on_ranks(2, [&](World& world) {
-    world.enter_phase(world.rank() == 0 ? "train" : "reward");
-    if (world.rank() == 1) {
-      std::this_thread::sleep_for(std::chrono::seconds(5));
-      return;
-    }
-    try {
-      world.sum(at::ones({1}));
-    } catch (const Error& error) {
-      told = error.what();
-    }
-  }, options);
+  on_ranks(
+      2,
+      [&](World& world) {
+        world.enter_phase(world.rank() == 0 ? "train" : "reward");
+        if (world.rank() == 1) {
+          std::this_thread::sleep_for(std::chrono::seconds(5));
+          return;
+        }
+        try {
+          world.sum(at::ones({1}));
+        } catch (const Error& error) {
+          told = error.what();
+        }
+      },
+      options);
   CHECK(told.find("rank 1 of 2 on ") == 0);
   CHECK(told.find("keeps the others waiting; it is in phase \"reward\"") != std::string::npos);
 }
@@ -71,7 +73,8 @@ TEST_CASE("each rank keeps the sum of its own piece, over the ranks that send, a
     const auto share = at::ones({4}, at::kFloat);
     const auto values = at::arange(12, at::kFloat) * static_cast<double>(rank + 1);
     world.start_sum_shares(values, share, {true, true, true})->wait();
-    bool good = at::equal(share, 1 + 6 * at::arange(4 * static_cast<std::int64_t>(rank), 4 * static_cast<std::int64_t>(rank) + 4, at::kFloat));
+    bool good =
+        at::equal(share, 1 + 6 * at::arange(4 * static_cast<std::int64_t>(rank), 4 * static_cast<std::int64_t>(rank) + 4, at::kFloat));
     // A rank that has nothing to send gives none, and what comes may be narrower than the sum.
     const auto half = at::full({rank == 1 ? 0 : 6}, 0.5, at::kBFloat16);
     const auto few = at::zeros({2}, at::kFloat);

@@ -187,7 +187,8 @@ TEST_CASE("table of bytes and memory for docs/scaling.md", "[.zero_table]") {
   for (const int ranks : {2, 4})
     for (const std::int64_t stage : {0, 1, 2, 3}) {
       const Memory memory = memory_of(stage, ranks);
-      std::cout << fmt::format("| {} | {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.3f} |\n", ranks, stage, promised(stage, ranks) / p, memory.held / p,
-                               memory.peak / p, formula(stage, ranks) / ranks / p, sent_in_a_step(stage, ranks) / ranks / p);
+      std::cout << fmt::format("| {} | {} | {:.3f} | {:.3f} | {:.3f} | {:.3f} | {:.3f} |\n", ranks, stage, promised(stage, ranks) / p,
+                               memory.held / p, memory.peak / p, formula(stage, ranks) / ranks / p,
+                               sent_in_a_step(stage, ranks) / ranks / p);
     }
 }

@@ -117,10 +117,10 @@ TEST_CASE("a few values by hand") {
   CHECK(pass_at_k(4, 2, 2) == Approx(1.0 - 1.0 / 6));
   CHECK(pass_at_k(8, 0, 8) == 0.0);
   CHECK(pass_at_k(8, 1, 8) == 1.0);
-  CHECK(majority_at_k({{3, 1.0}, {3, 0.0}}, 2, 8) == 0.5);         // a tie
+  CHECK(majority_at_k({{3, 1.0}, {3, 0.0}}, 2, 8) == 0.5);  // a tie
   CHECK(majority_at_k({{3, 1.0}, {4, 0.0}}, 0, 7) == 0.0);
-  CHECK(majority_at_k({}, 5, 3) == 0.0);                          // nobody votes
-  CHECK(majority_at_k({{6, 1.0}, {2, 0.0}}, 0, 3) > 0.75);         // the crowd is wiser than one
+  CHECK(majority_at_k({}, 5, 3) == 0.0);                    // nobody votes
+  CHECK(majority_at_k({{6, 1.0}, {2, 0.0}}, 0, 3) > 0.75);  // the crowd is wiser than one
   CHECK(distinct_at_k(4, {1, 1, 1, 1}, 2) == Approx(2.0));
 }
 

@@ -52,7 +52,8 @@ TEST_CASE("what was answered is read back as it was") {
   CHECK(again.found()[1].question == 2);
   const AnsweredQuestion &got = again.found()[0], want = question(5);
   CHECK(to_json_line(got, {"one", "two"}) == to_json_line(want, {"one", "two"}));
-  CHECK((got.id == want.id && got.source == want.source && got.prompt == want.prompt && got.solution == want.solution && got.known_modes == want.known_modes));
+  CHECK((got.id == want.id && got.source == want.source && got.prompt == want.prompt && got.solution == want.solution &&
+         got.known_modes == want.known_modes));
   CHECK(got.answers[0].verdicts[0].value() == 0.1);
   CHECK(got.answers[1].verdicts[0].why() == "why \"not\"");
   CHECK(got.answers[0].verdicts[1].kind() == Reward::Kind::not_applicable);

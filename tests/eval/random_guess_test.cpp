@@ -88,8 +88,9 @@ TEST_CASE("a report says the same in both forms") {
   result.questions = 200;
   result.max_completion_length = 256;
   result.rewards = {"math_verify"};
-  result.contestants = {{"model", "outputs/run", {{"accuracy", {0.17, 0.121, 0.2234, 200}}, {"tokens", {101.25, 99, 103, 200}}}, {}, 3.0},
-                        {"random guess", "", {{"accuracy", {0.01, 0.0, 0.02, 200}}, {"tokens", {0, 0, 0, 200}}}, Estimate{0.16, 0.11, 0.21, 200}, 0.0}};
+  result.contestants = {
+      {"model", "outputs/run", {{"accuracy", {0.17, 0.121, 0.2234, 200}}, {"tokens", {101.25, 99, 103, 200}}}, {}, 3.0},
+      {"random guess", "", {{"accuracy", {0.01, 0.0, 0.02, 200}}, {"tokens", {0, 0, 0, 200}}}, Estimate{0.16, 0.11, 0.21, 200}, 0.0}};
   const std::string text = to_markdown({result}, {});
   CHECK_THAT(text, Contains("200 questions, greedy, at most 256 tokens; right by `math_verify`"));
   CHECK_THAT(text, Contains("| accuracy              | 17.0 % [12.1, 22.3] | 1.0 % [0.0, 2.0]    |"));

@@ -26,10 +26,13 @@ std::optional<Estimate> find(const NamedEstimates& figures, const std::string& n
   return std::nullopt;
 }
 
-NamedEstimates of(const std::vector<AnsweredQuestion>& questions, EvalShape shape) { return eval_statistics(questions, {"verdict", "style"}, shape, {}); }
+NamedEstimates of(const std::vector<AnsweredQuestion>& questions, EvalShape shape) {
+  return eval_statistics(questions, {"verdict", "style"}, shape, {});
+}
 
 TEST_CASE("one completion a question is an accuracy, with the means of all rewards") {
-  const auto figures = of({question(0, {{"1", kRight}}), question(1, {{"2", kWrong}}), question(2, {{"3", kWrong}}), question(3, {{"", kWrong}})}, {1, {1}});
+  const auto figures =
+      of({question(0, {{"1", kRight}}), question(1, {{"2", kWrong}}), question(2, {{"3", kWrong}}), question(3, {{"", kWrong}})}, {1, {1}});
   CHECK(find(figures, "accuracy")->mean == 0.25);
   CHECK(find(figures, "accuracy")->questions == 4);
   CHECK(find(figures, "rewards/style")->mean == 0.25);
@@ -62,9 +65,10 @@ TEST_CASE("right answers that nobody can tell apart stand alone; coverage needs 
 }
 
 TEST_CASE("verdicts that failed or do not apply are neither right nor wrong") {
-  const auto figures = of({question(0, {{"a", kRight}, {"b", Reward::failed("down")}}), question(1, {{"a", Reward::not_applicable()}, {"b", Reward::not_applicable()}}),
-                           question(2, {{"a", kRight}, {"b", kWrong}})},
-                          {2, {1, 2}});
+  const auto figures =
+      of({question(0, {{"a", kRight}, {"b", Reward::failed("down")}}),
+          question(1, {{"a", Reward::not_applicable()}, {"b", Reward::not_applicable()}}), question(2, {{"a", kRight}, {"b", kWrong}})},
+         {2, {1, 2}});
   CHECK(find(figures, "mean@2")->mean == Approx((1.0 + 0.5) / 2));
   CHECK(find(figures, "mean@2")->questions == 2);
   CHECK(find(figures, "pass@2")->questions == 1);  // the others have one or none that counts

@@ -62,8 +62,7 @@ std::uint64_t checksum(std::span<const float> values) {
 }
 
 TEST_CASE("blocks of every type decode to the reference's floats, bit by bit", "[oracle]") {
-  const std::vector<std::string> types{"F32",  "F16",  "BF16", "Q4_0", "Q4_1", "Q5_0",
-                                       "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"};
+  const std::vector<std::string> types{"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"};
   REQUIRE(oracle().at("blocks").size() == types.size());
   for (const std::string& type : types) {
     INFO(type);
@@ -93,8 +92,8 @@ TEST_CASE("all 65536 halves become the float of the same value") {
     if (exponent == 31) {
       wrong += fraction == 0 ? !std::isinf(value) : !std::isnan(value);
     } else {
-      const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                                            : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+      const float magnitude =
+          exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24) : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
       wrong += std::fabs(value) != magnitude;
     }
   }
@@ -115,8 +114,7 @@ TEST_CASE("a range decodes like the same part of the whole") {
         std::vector<float> part(count + 1, -7.0F);
         GgufFile::dequantize(tensor, begin, std::span{part}.first(count));
         const auto from = whole.begin() + static_cast<std::ptrdiff_t>(begin);
-        CHECK(std::vector<float>(part.begin(), part.end() - 1) ==
-              std::vector<float>(from, from + static_cast<std::ptrdiff_t>(count)));
+        CHECK(std::vector<float>(part.begin(), part.end() - 1) == std::vector<float>(from, from + static_cast<std::ptrdiff_t>(count)));
         CHECK(part.back() == -7.0F);  // nothing written behind the range
       }
     }
@@ -140,8 +138,7 @@ TEST_CASE("wrong sizes, starts and types break the contract") {
   CHECK(message_of(ErrorKind::contract, [&] { GgufFile::dequantize(tensor, all.first(255)); }));
   CHECK(decoded(tensor_over("Q9_9", bytes, 256), 0, 32));
   // A hand-made tensor whose shape promises more than its bytes hold.
-  CHECK(
-      message_of(ErrorKind::contract, [&] { GgufFile::dequantize(tensor_over("Q4_1", bytes, 288), all.first(288)); }));
+  CHECK(message_of(ErrorKind::contract, [&] { GgufFile::dequantize(tensor_over("Q4_1", bytes, 288), all.first(288)); }));
 }
 
 TEST_CASE("every tensor of the real model has the reference's type, shape and values", "[oracle]") {

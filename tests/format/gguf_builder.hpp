@@ -32,14 +32,12 @@ struct GgufBuilder {
     keys.push_back(gguf_text(name) + raw<std::uint32_t>(8) + gguf_text(value));
     return *this;
   }
-  GgufBuilder& array_key(std::string_view name, std::uint32_t element_type, std::uint64_t count,
-                         std::string_view bytes) {
+  GgufBuilder& array_key(std::string_view name, std::uint32_t element_type, std::uint64_t count, std::string_view bytes) {
     keys.push_back(gguf_text(name) + raw<std::uint32_t>(9) + raw(element_type) + raw(count) + std::string{bytes});
     return *this;
   }
   /// `ne` innermost first, as in the file
-  GgufBuilder& tensor(std::string_view name, const std::vector<std::int64_t>& ne, std::uint32_t type,
-                      std::uint64_t offset) {
+  GgufBuilder& tensor(std::string_view name, const std::vector<std::int64_t>& ne, std::uint32_t type, std::uint64_t offset) {
     std::string info = gguf_text(name) + raw(static_cast<std::uint32_t>(ne.size()));
     for (const std::int64_t extent : ne) info += raw(extent);
     tensors.push_back(info + raw(type) + raw(offset));

@@ -75,7 +75,8 @@ TEST_CASE("every part of a split model opens the whole of it") {
 TEST_CASE("a part that is missing is named, whichever part was asked for") {
   const Parts parts;
   fs::remove(parts.path(2));
-  for (const int number : {1, 3}) CHECK_THAT(parts.refusal(number), Contains(parts.path(2).string() + ": part 2 of 3") && Contains("missing"));
+  for (const int number : {1, 3})
+    CHECK_THAT(parts.refusal(number), Contains(parts.path(2).string() + ": part 2 of 3") && Contains("missing"));
 }
 
 TEST_CASE("parts that do not belong together are refused") {
@@ -103,13 +104,15 @@ TEST_CASE("parts that do not belong together are refused") {
 
 TEST_CASE("counts and names that cannot be are refused") {
   const auto with_count = [](std::uint16_t count) {
-    return Parts([count](int, GgufBuilder& part) { part.keys[part.keys.size() - 2] = GgufBuilder().key("split.count", kU16, count).keys[0]; })
+    return Parts(
+               [count](int, GgufBuilder& part) { part.keys[part.keys.size() - 2] = GgufBuilder().key("split.count", kU16, count).keys[0]; })
         .refusal(1);
   };
   CHECK_THAT(with_count(0), Contains("split.count is 0"));
   CHECK_THAT(with_count(65535), Contains("65535 parts") && Contains("not called"));
   const Parts parts;
-  for (const char* name : {"x.gguf", "tiny-00001-of-00004.gguf", "tiny-0000a-of-00003.gguf", "-of-00003.gguf", "tiny_00001-of-00003.gguf"}) {
+  for (const char* name :
+       {"x.gguf", "tiny-00001-of-00004.gguf", "tiny-0000a-of-00003.gguf", "-of-00003.gguf", "tiny_00001-of-00003.gguf"}) {
     const fs::path other = parts.path(1).parent_path() / name;
     fs::copy_file(parts.path(1), other);
     const auto message = message_of(ErrorKind::data, [&] { const GgufFile read{other}; });

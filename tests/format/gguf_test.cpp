@@ -17,8 +17,8 @@ using test::message_of;
 using test::raw;
 using test::ScratchFile;
 
-constexpr std::uint32_t kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8,
-                        kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12;
+constexpr std::uint32_t kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8, kArray = 9, kU64 = 10,
+                        kI64 = 11, kF64 = 12;
 constexpr std::uint32_t kTypeF32 = 0, kTypeQ41 = 3;
 
 /// The message of Error{data}; empty if the file is read. Every message must name the file.
@@ -164,8 +164,7 @@ TEST_CASE("hostile counts are refused before memory is taken for them") {
 }
 
 TEST_CASE("metadata that no reader could mean are refused by key") {
-  CHECK_THAT(refusal(small().text_key("general.architecture", "gpt2").bytes()),
-             Contains("general.architecture") && Contains("twice"));
+  CHECK_THAT(refusal(small().text_key("general.architecture", "gpt2").bytes()), Contains("general.architecture") && Contains("twice"));
   CHECK_THAT(refusal(small().key<std::uint64_t>("big", kU64, std::uint64_t{1} << 63).bytes()), Contains("2^63"));
   CHECK_THAT(refusal(small().key<std::uint8_t>("flag", kBool, 2).bytes()), Contains("\"flag\""));
   CHECK_THAT(refusal(small().key<std::uint8_t>("odd", 13, 2).bytes()), Contains("value type 13"));

@@ -26,9 +26,8 @@ std::string from_hex(const std::string& hex) {
 }
 
 GgufTensorSource constant(std::string name, std::vector<std::int64_t> shape, std::string type, float value) {
-  return {std::move(name), std::move(shape), std::move(type), [value](std::int64_t, std::span<float> out) {
-            std::fill(out.begin(), out.end(), value);
-          }};
+  return {std::move(name), std::move(shape), std::move(type),
+          [value](std::int64_t, std::span<float> out) { std::fill(out.begin(), out.end(), value); }};
 }
 
 }  // namespace
@@ -75,8 +74,12 @@ TEST_CASE("every half is encoded from the float that it decodes to, and every ro
 
 TEST_CASE("what is written is read back, keys with their types") {
   const ScratchFile scratch({}, ".gguf");
-  const GgufEntries entries{{"whole", 7U}, {"real", 1e-5F}, {"yes", true}, {"text", std::string("a b")},
-                            {"texts", std::vector<std::string>{"one", ""}}, {"ints", std::vector<std::int32_t>{1, -2}},
+  const GgufEntries entries{{"whole", 7U},
+                            {"real", 1e-5F},
+                            {"yes", true},
+                            {"text", std::string("a b")},
+                            {"texts", std::vector<std::string>{"one", ""}},
+                            {"ints", std::vector<std::int32_t>{1, -2}},
                             {"reals", std::vector<float>{0.5F}}};
   std::vector<GgufTensorSource> tensors{constant("vector", {3}, "F32", 2.5F)};
   tensors.push_back({"rows", {5000, 320}, "F32", [](std::int64_t first, std::span<float> out) {  // more than one chunk

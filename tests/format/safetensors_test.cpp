@@ -27,14 +27,11 @@ std::string refusal(const std::string& bytes) {
   return *message;
 }
 
-SafeTensor tensor_over(const std::string& name, const std::string& dtype, std::vector<std::int64_t> shape,
-                       const std::string& bytes) {
+SafeTensor tensor_over(const std::string& name, const std::string& dtype, std::vector<std::int64_t> shape, const std::string& bytes) {
   return {name, dtype, std::move(shape), std::as_bytes(std::span{bytes})};
 }
 
-std::string bytes_of(const SafeTensor& tensor) {
-  return {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size()};
-}
+std::string bytes_of(const SafeTensor& tensor) { return {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size()}; }
 
 TEST_CASE("what is written is read back: order, names, shapes, bytes, metadata") {
   const std::string one = "0123456789ab", two = "xy", empty, scalar = "12345678";
@@ -106,8 +103,7 @@ TEST_CASE("writing refuses what could not be read back, before the old file is t
 TEST_CASE("a failed write says where and why") {
   const std::string four = "1234";
   const auto backend = [&](const std::filesystem::path& path) {
-    return message_of(ErrorKind::backend, [&] { write_safetensors(path, {tensor_over("t", "F32", {1}, four)}, {}); })
-        .value_or("");
+    return message_of(ErrorKind::backend, [&] { write_safetensors(path, {tensor_over("t", "F32", {1}, four)}, {}); }).value_or("");
   };
   CHECK_THAT(backend("/nowhere/at/all.safetensors"), Contains("/nowhere/at/all") && Contains("No such file"));
   CHECK_THAT(backend(std::filesystem::temp_directory_path()), Contains("Is a directory"));
@@ -119,10 +115,9 @@ TEST_CASE("a failed write says where and why") {
 }
 
 TEST_CASE("tensors are listed by their place in the file, whatever the header's order") {
-  const ScratchFile scratch{
-      with_header(R"({"late":{"data_offsets":[4,8],"shape":[4],"dtype":"U8"},)"
-                  R"("__metadata__":{},"early":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   )",
-                  "abcdefgh")};
+  const ScratchFile scratch{with_header(R"({"late":{"data_offsets":[4,8],"shape":[4],"dtype":"U8"},)"
+                                        R"("__metadata__":{},"early":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   )",
+                                        "abcdefgh")};
   const SafetensorsFile file{scratch.path()};
   REQUIRE(file.tensors().size() == 2);
   CHECK(file.tensors()[0].name == "early");
@@ -205,8 +200,7 @@ TEST_CASE("a million brackets are refused as quickly as one") {
 TEST_CASE("every truncation is refused and changed bytes never crash") {
   const std::string data = "0123456789ab";
   const ScratchFile good;
-  write_safetensors(good.path(),
-                    {tensor_over("a", "F32", {2}, data.substr(0, 8)), tensor_over("b", "I16", {2, 1}, data.substr(8))},
+  write_safetensors(good.path(), {tensor_over("a", "F32", {2}, data.substr(0, 8)), tensor_over("b", "I16", {2, 1}, data.substr(8))},
                     {{"format", "pt"}});
   const std::string bytes = good.read();
   for (std::size_t length = 0; length < bytes.size(); ++length) CHECK_FALSE(refusal(bytes.substr(0, length)).empty());

@@ -170,7 +170,9 @@ TEST_CASE("which groups of a step are kept", "[metrics]") {
 
 TEST_CASE("text of a model cannot steer the terminal", "[metrics]") {
   CHECK(printable_line("a\nb\t\x1b[31m\\", 100) == "a\\nb\\t\\x1b[31m\\\\");
-  CHECK(printable_line("\xE2\x80\xAE" "x\xC2\x9B\xFF", 100) == "\\u202ex\\x9b\xEF\xBF\xBD");
+  CHECK(printable_line("\xE2\x80\xAE"
+                       "x\xC2\x9B\xFF",
+                       100) == "\\u202ex\\x9b\xEF\xBF\xBD");
   CHECK(printable_line("äöü", 2) == "äö...");
   CHECK(printable_line(std::string_view("\0", 1), 5) == "\\x00");
 }

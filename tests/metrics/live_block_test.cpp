@@ -11,8 +11,12 @@ namespace {
 
 ProgressStep example(std::int64_t step) {
   return {.step = step,
-          .metrics = {{"reward", 0.1 * static_cast<double>(step)}, {"rewards/accuracy/mean", 0.5}, {"kl", 0.0123}, {"entropy", 0.4},
-                      {"completions/mean_length", 23.0}, {"completions/clipped_ratio", 0.04}},
+          .metrics = {{"reward", 0.1 * static_cast<double>(step)},
+                      {"rewards/accuracy/mean", 0.5},
+                      {"kl", 0.0123},
+                      {"entropy", 0.4},
+                      {"completions/mean_length", 23.0},
+                      {"completions/clipped_ratio", 0.04}},
           .phases = {{"sample", 1.5}, {"train", 0.5}},
           .seconds = 2.0,
           .sampled_tokens = 300.0,
@@ -33,14 +37,16 @@ std::string shown(int columns, bool colors, int steps = 4) {
 /// The last block, without escape sequences.
 std::vector<std::string> last_block(const std::string& output) {
   const std::size_t up = output.rfind("A\r");
-  std::istringstream text(std::regex_replace(output.substr(up == std::string::npos ? 0 : up + 2), std::regex("\033\\[[0-9;]*[A-Za-z]"), ""));
+  std::istringstream text(
+      std::regex_replace(output.substr(up == std::string::npos ? 0 : up + 2), std::regex("\033\\[[0-9;]*[A-Za-z]"), ""));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) lines.push_back(line);
   return lines;
 }
 
 std::size_t width(const std::string& line) {
-  return static_cast<std::size_t>(std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 }  // namespace
@@ -60,7 +66,8 @@ TEST_CASE("the live block shows where a run is", "[metrics]") {
 TEST_CASE("no line of the live block is as wide as the terminal", "[metrics]") {
   for (int columns = 1; columns <= 130; ++columns) {
     INFO(columns);
-    for (const std::string& line : last_block(shown(columns, columns % 2 == 0))) CHECK(width(line) < static_cast<std::size_t>(std::max(columns, 9)));
+    for (const std::string& line : last_block(shown(columns, columns % 2 == 0)))
+      CHECK(width(line) < static_cast<std::size_t>(std::max(columns, 9)));
   }
 }
 

@@ -72,8 +72,9 @@ TEST_CASE("piped progress is one plain line per step") {
   ProgressLine progress(plain, 10);
   for (int step = 1; step <= 2; ++step)
     progress.step({.step = step, .metrics = {{"reward", 0.25 * step}, {"kl", 0.01}}, .phases = {}, .seconds = 2.0, .packed_tokens = 100.0});
-  CHECK(plain.str() == "step  1/10  reward  0.250  kl 0.0100  50 tok/s  2.0 s  eta 18s\n"
-                       "step  2/10  reward  0.500  kl 0.0100  50 tok/s  2.0 s  eta 16s\n");
+  CHECK(plain.str() ==
+        "step  1/10  reward  0.250  kl 0.0100  50 tok/s  2.0 s  eta 18s\n"
+        "step  2/10  reward  0.500  kl 0.0100  50 tok/s  2.0 s  eta 16s\n");
 }
 
 TEST_CASE("durations and sizes read well") {

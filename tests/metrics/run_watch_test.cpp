@@ -90,7 +90,8 @@ TEST_CASE("reward that rises without the answers getting better", "[metrics]") {
     std::vector<Alarm> fired;
     for (int step = 1; step <= 20; ++step) {
       const double late = step > 10 ? 1.0 : 0.0, format = 0.2 + format_gain * late, right = accuracy + accuracy_gain * late;
-      const RunWatch::Metrics metrics = {{"rewards/format/mean", format}, {"rewards/answer_accuracy/mean", right}, {"reward", right + 0.5 * format}};
+      const RunWatch::Metrics metrics = {
+          {"rewards/format/mean", format}, {"rewards/answer_accuracy/mean", right}, {"reward", right + 0.5 * format}};
       AuditGroup wrong = group_of(step, {"x", "y"});
       wrong.completions[1].total = 0.9;
       for (const Alarm& alarm : watch.step(step, metrics, {wrong})) fired.push_back(alarm);
@@ -122,7 +123,8 @@ TEST_CASE("reward up while held-out accuracy is not", "[metrics]") {
     Ids all;
     for (int part = 0; part < 3; ++part) {
       for (int step = 1; step <= 5; ++step) watch.step(5 * part + step, {{"reward", 0.2 + 0.1 * part}}, {});
-      for (const std::string& id : ids(watch.evaluation(5 * part + 5, {{"eval_rewards/answer_accuracy/mean", 0.3 + eval_gain * part}}))) all.push_back(id);
+      for (const std::string& id : ids(watch.evaluation(5 * part + 5, {{"eval_rewards/answer_accuracy/mean", 0.3 + eval_gain * part}})))
+        all.push_back(id);
     }
     return all;
   };

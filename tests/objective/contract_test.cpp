@@ -18,7 +18,8 @@ std::function<std::unique_ptr<Objective>()> maker(const std::function<void(Recip
   };
 }
 
-void each_loss_type(MaxentObjective objective, bool moves = false, const std::function<void(Recipe&)>& change = [](Recipe&) {}) {
+void each_loss_type(
+    MaxentObjective objective, bool moves = false, const std::function<void(Recipe&)>& change = [](Recipe&) {}) {
   for (int type = 0; type < 8; ++type) {
     DYNAMIC_SECTION("loss type " << type) {
       objective_contract(maker([&](Recipe& r) {
@@ -67,8 +68,7 @@ TEST_CASE("contract: estimators") {
 TEST_CASE("contract: listwise") {
   for (const double beta : {0.0, 0.3})
     for (const bool normalise : {false, true})
-      for (const bool clip : {false, true})
-        DYNAMIC_SECTION("beta " << beta << ", length normalised " << normalise << ", clip " << clip) {
+      for (const bool clip : {false, true}) DYNAMIC_SECTION("beta " << beta << ", length normalised " << normalise << ", clip " << clip) {
           objective_contract(maker([&](Recipe& r) {
             r.maxent.maxent_objective = MaxentObjective::listwise;
             r.maxent.maxent_length_normalize_policy = normalise;
@@ -80,8 +80,7 @@ TEST_CASE("contract: listwise") {
         }
 }
 TEST_CASE("contract: weighted_mle") {
-  for (const double beta : {0.0, 0.3})
-    DYNAMIC_SECTION("beta " << beta) {
+  for (const double beta : {0.0, 0.3}) DYNAMIC_SECTION("beta " << beta) {
       objective_contract(maker([&](Recipe& r) {
         r.maxent.maxent_objective = MaxentObjective::weighted_mle;
         r.objective.beta = beta;

@@ -144,9 +144,10 @@ TEST_CASE("controllers resume to the last bit from an objective's state") {
   MaxentOptions m;
   m.maxent_target_weight_entropy = 1.1;
   m.maxent_tau_lr = 0.07;
-  const std::vector<std::map<std::string, double>> steps = {
-      {{"kl", 0.13}, {"entropy", 0.7}, {"weight_entropy", 0.3}}, {{"kl", 0.02}, {"entropy", 0.31}, {"weight_entropy", 1.7}},
-      {{"kl", kNaN}, {"entropy", 0.4}},                          {{"kl", 0.09}, {"entropy", 0.9}, {"weight_entropy", 1.0}}};
+  const std::vector<std::map<std::string, double>> steps = {{{"kl", 0.13}, {"entropy", 0.7}, {"weight_entropy", 0.3}},
+                                                            {{"kl", 0.02}, {"entropy", 0.31}, {"weight_entropy", 1.7}},
+                                                            {{"kl", kNaN}, {"entropy", 0.4}},
+                                                            {{"kl", 0.09}, {"entropy", 0.9}, {"weight_entropy", 1.0}}};
   const auto compare = [&](auto make) {
     auto straight = make(), first = make(), second = make();
     for (std::size_t i = 0; i < 2; ++i) first.observe(steps[i]);

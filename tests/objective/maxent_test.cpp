@@ -135,7 +135,9 @@ TEST_CASE("listwise: which groups take part") {
 TEST_CASE("listwise: weights go to the best as tau falls, to the reference as beta grows, to uniform as tau grows") {
   const ObjectiveWorld& world = signal_world();
   const Batch batch(world.groups);
-  const auto weights = [&](double tau, double beta) { return world.credit(Listwise(with_beta(beta), maxent(tau), {}), batch).coefficients; };
+  const auto weights = [&](double tau, double beta) {
+    return world.credit(Listwise(with_beta(beta), maxent(tau), {}), batch).coefficients;
+  };
   CHECK(weights(0.0, 0.0)[0] == 1.0);
   CHECK(weights(0.0, 0.0)[9] == 0.5);
   CHECK(weights(kInfinity, 0.0)[3] == Approx(0.25));
@@ -189,7 +191,8 @@ TEST_CASE("clip: GRPO's loss with w - 1/G as advantages, in its own clip range")
 TEST_CASE("listwise with the clip objective is the sum of the two") {
   const ObjectiveWorld& world = signal_world();
   MaxentOptions m = maxent(0.3);
-  const auto plain = evaluate_objective(Listwise(with_beta(0.0), m, {}), world), clip = evaluate_objective(MaxentClip(with_beta(0.0), m, {}), world);
+  const auto plain = evaluate_objective(Listwise(with_beta(0.0), m, {}), world),
+             clip = evaluate_objective(MaxentClip(with_beta(0.0), m, {}), world);
   m.maxent_use_clip_objective = true;
   const auto both = evaluate_objective(Listwise(with_beta(0.0), m, {}), world);
   CHECK(both.loss == Approx(plain.loss + clip.loss).epsilon(1e-5));

@@ -79,7 +79,8 @@ TEST_CASE("limits: tau to 0, tau to infinity, beta to infinity, both zero") {
 }
 
 TEST_CASE("equal rewards ask for equal weights; a permutation of the group permutes them") {
-  for (const double v : target_weights(reward_distribution(List(5, 0.3), 1.0, 1e-6), {}, {0.1, 0.0})) CHECK(v == Approx(0.2).epsilon(1e-14));
+  for (const double v : target_weights(reward_distribution(List(5, 0.3), 1.0, 1e-6), {}, {0.1, 0.0}))
+    CHECK(v == Approx(0.2).epsilon(1e-14));
   const auto a = target_weights({0.5, 0.3, 0.2}, {-1, -2, -3}, {0.1, 0.2}), b = target_weights({0.2, 0.5, 0.3}, {-3, -1, -2}, {0.1, 0.2});
   CHECK(a[0] == Approx(b[1]).epsilon(1e-14));
   CHECK(a[2] == Approx(b[0]).epsilon(1e-14));

@@ -22,16 +22,57 @@ struct Setting {
 
 const std::vector<Setting> kSettings = {
     {"plain", [](ObjectiveOptions&, LossInput& in) { in.sampler_log_probs.reset(); }},
-    {"epsilon_high", [](ObjectiveOptions& o, LossInput& in) { o.epsilon_high = o.loss_type == LossType::cispo ? 1.1 : 0.5; in.sampler_log_probs.reset(); }},
-    {"delta", [](ObjectiveOptions& o, LossInput& in) { o.delta = 1.3; in.sampler_log_probs.reset(); }},
-    {"token_truncate", [](ObjectiveOptions& o, LossInput&) { o.vllm_importance_sampling_mode = SamplerCorrection::token_truncate; o.vllm_importance_sampling_clip_max = 1.1; }},
-    {"token_mask", [](ObjectiveOptions& o, LossInput&) { o.vllm_importance_sampling_mode = SamplerCorrection::token_mask; o.vllm_importance_sampling_clip_max = 1.1; o.vllm_importance_sampling_clip_min = 0.8; }},
-    {"sequence_truncate", [](ObjectiveOptions& o, LossInput&) { o.vllm_importance_sampling_mode = SamplerCorrection::sequence_truncate; o.vllm_importance_sampling_clip_max = 1.2; }},
-    {"sequence_mask", [](ObjectiveOptions& o, LossInput&) { o.vllm_importance_sampling_mode = SamplerCorrection::sequence_mask; o.vllm_importance_sampling_clip_max = 1.2; }},
-    {"off_policy_mask", [](ObjectiveOptions& o, LossInput& in) { o.off_policy_mask_threshold = 0.05; in.sampler_log_probs.reset(); }},
-    {"policy_mask", [](ObjectiveOptions&, LossInput& in) { in.policy_mask = in.scores.entropies.detach().gt(0.8); in.sampler_log_probs.reset(); }},
-    {"entropy", [](ObjectiveOptions&, LossInput& in) { in.entropy_weights = in.token_weights * 0.3; in.sampler_log_probs.reset(); }},
-    {"linear", [](ObjectiveOptions&, LossInput& in) { in.linear = at::randn_like(in.token_weights); in.sampler_log_probs.reset(); }},
+    {"epsilon_high",
+     [](ObjectiveOptions& o, LossInput& in) {
+       o.epsilon_high = o.loss_type == LossType::cispo ? 1.1 : 0.5;
+       in.sampler_log_probs.reset();
+     }},
+    {"delta",
+     [](ObjectiveOptions& o, LossInput& in) {
+       o.delta = 1.3;
+       in.sampler_log_probs.reset();
+     }},
+    {"token_truncate",
+     [](ObjectiveOptions& o, LossInput&) {
+       o.vllm_importance_sampling_mode = SamplerCorrection::token_truncate;
+       o.vllm_importance_sampling_clip_max = 1.1;
+     }},
+    {"token_mask",
+     [](ObjectiveOptions& o, LossInput&) {
+       o.vllm_importance_sampling_mode = SamplerCorrection::token_mask;
+       o.vllm_importance_sampling_clip_max = 1.1;
+       o.vllm_importance_sampling_clip_min = 0.8;
+     }},
+    {"sequence_truncate",
+     [](ObjectiveOptions& o, LossInput&) {
+       o.vllm_importance_sampling_mode = SamplerCorrection::sequence_truncate;
+       o.vllm_importance_sampling_clip_max = 1.2;
+     }},
+    {"sequence_mask",
+     [](ObjectiveOptions& o, LossInput&) {
+       o.vllm_importance_sampling_mode = SamplerCorrection::sequence_mask;
+       o.vllm_importance_sampling_clip_max = 1.2;
+     }},
+    {"off_policy_mask",
+     [](ObjectiveOptions& o, LossInput& in) {
+       o.off_policy_mask_threshold = 0.05;
+       in.sampler_log_probs.reset();
+     }},
+    {"policy_mask",
+     [](ObjectiveOptions&, LossInput& in) {
+       in.policy_mask = in.scores.entropies.detach().gt(0.8);
+       in.sampler_log_probs.reset();
+     }},
+    {"entropy",
+     [](ObjectiveOptions&, LossInput& in) {
+       in.entropy_weights = in.token_weights * 0.3;
+       in.sampler_log_probs.reset();
+     }},
+    {"linear",
+     [](ObjectiveOptions&, LossInput& in) {
+       in.linear = at::randn_like(in.token_weights);
+       in.sampler_log_probs.reset();
+     }},
 };
 
 std::vector<double> list(const at::Tensor& t) {
@@ -122,8 +163,8 @@ LossInput with_log_probs(LossInput in, const at::Tensor& log_probs) {
   return in;
 }
 
-const std::vector<LossType> kLossTypes = {LossType::grpo, LossType::bnpo, LossType::dr_grpo, LossType::dapo,
-                                          LossType::cispo, LossType::sapo, LossType::luspo, LossType::vespo};
+const std::vector<LossType> kLossTypes = {LossType::grpo,  LossType::bnpo, LossType::dr_grpo, LossType::dapo,
+                                          LossType::cispo, LossType::sapo, LossType::luspo,   LossType::vespo};
 
 /// The combination's value against the formula, its gradient against differences of the formula.
 void check(const ObjectiveOptions& o, double beta, const LossInput& input) {
@@ -225,7 +266,8 @@ TEST_CASE("extreme log-probs give a finite loss and gradient for every loss") {
       o.off_policy_mask_threshold = 0.1;
       LossInput in = loss_input();
       const auto n = in.completion.numel();
-      in.old_log_probs = at::where(at::arange(n).remainder(2).eq(0), at::full({n}, -1000.0, at::kDouble), at::full({n}, -1e-3, at::kDouble));
+      in.old_log_probs =
+          at::where(at::arange(n).remainder(2).eq(0), at::full({n}, -1000.0, at::kDouble), at::full({n}, -1e-3, at::kDouble));
       in.ref_log_probs = in.old_log_probs.flip(0);
       in.sampler_log_probs = at::full({n}, -500.0, at::kDouble);
       in.sampler_log_probs[3] = std::nan("");

@@ -245,7 +245,8 @@ TEST_CASE("TRL 1.13 gives the same losses and gradients, option for option") {
   }
   CHECK(equal >= 400);
   CHECK(worst.loss > 0.0);
-  INFO(equal << " equal, " << on_purpose << " on purpose; worst loss " << worst.loss << " norm " << worst.norm << " 1 - cosine " << 1.0 - worst.cosine);
+  INFO(equal << " equal, " << on_purpose << " on purpose; worst loss " << worst.loss << " norm " << worst.norm << " 1 - cosine "
+             << 1.0 - worst.cosine);
   CHECK(on_purpose > 0);
 }
 
@@ -263,7 +264,8 @@ TEST_CASE("where TRL normalises each micro-batch by itself, the difference is re
 TEST_CASE("TRL's KL of the same updates is ours") {
   int compared = 0;
   for (const Json& one : oracle()["cases"]) {
-    if (one["gradient_accumulation_steps"] != 1 || differs_on_purpose(one) || one["options"].contains("mask_truncated_completions")) continue;
+    if (one["gradient_accumulation_steps"] != 1 || differs_on_purpose(one) || one["options"].contains("mask_truncated_completions"))
+      continue;
     const auto updates = run(one);
     for (std::size_t u = 0; u < updates.size(); ++u) {
       const Json& metrics = one["updates"][u]["metrics"];

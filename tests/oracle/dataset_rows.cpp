@@ -25,7 +25,8 @@ long peak_mib() {
 int main(int count, char** words) try {
   const auto word = [&](int at, const char* otherwise) { return std::string(count > at ? words[at] : otherwise); };
   const auto start = std::chrono::steady_clock::now();
-  const auto source = grpo::open_dataset({word(1, ""), word(4, ""), word(5, "train")}, {word(2, "question"), word(3, "answer"), {}, word(6, "")});
+  const auto source =
+      grpo::open_dataset({word(1, ""), word(4, ""), word(5, "train")}, {word(2, "question"), word(3, "answer"), {}, word(6, "")});
   const std::chrono::duration<double> opened = std::chrono::steady_clock::now() - start;
   const char* how = std::getenv("GRPO_ROWS");
   const std::string mode = how == nullptr ? "" : how;
@@ -40,16 +41,18 @@ int main(int count, char** words) try {
       digest = grpo::fnv1a(row.question + row.solution, digest);
       continue;
     }
-    std::cout << nlohmann::json{{"question", row.question}, {"solution", row.solution}, {"columns", row.columns}, {"origin", row.origin},
+    std::cout << nlohmann::json{{"question", row.question},
+                                {"solution", row.solution},
+                                {"columns", row.columns},
+                                {"origin", row.origin},
                                 {"turns", row.messages.size()}}
                      .dump()
               << "\n";
   }
   if (only_count || only_open)
-    std::cout << nlohmann::json{{"rows", source->size()}, {"digest", digest}, {"open_seconds", opened.count()},
-                                {"peak_mib", peak_mib()}}
-                     .dump()
-              << "\n";
+    std::cout
+        << nlohmann::json{{"rows", source->size()}, {"digest", digest}, {"open_seconds", opened.count()}, {"peak_mib", peak_mib()}}.dump()
+        << "\n";
   return 0;
 } catch (const grpo::Error& error) {
   std::fprintf(stderr, "%s\n", error.what());

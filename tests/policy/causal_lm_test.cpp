@@ -103,7 +103,8 @@ TEST_CASE("splitting a batch into parts changes neither scores nor gradients") {
   };
   const auto whole = run(1000), split = run(24);
   REQUIRE(batch.parts(24).size() > 2);
-  for (std::size_t i = 0; i < whole.size(); ++i) CHECK(max_abs_difference(whole[i], split[i]) < 1e-5 * std::max(1.0, whole[i].abs().max().item<double>()));
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    CHECK(max_abs_difference(whole[i], split[i]) < 1e-5 * std::max(1.0, whole[i].abs().max().item<double>()));
 }
 
 TEST_CASE("gradients of the whole model agree with finite differences") {

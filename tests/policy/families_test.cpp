@@ -160,8 +160,7 @@ TEST_CASE("every family's logits, scores and gradients equal those of transforme
     const auto model = CausalLm::load(kFolder / name);
     const Errors e = compare(*model, test);
     std::ostringstream figures;
-    figures << name << ": prefill " << e.prefill << ", decode " << e.decode << ", log-probs " << e.log_probs << ", gradient "
-            << e.gradient;
+    figures << name << ": prefill " << e.prefill << ", decode " << e.decode << ", log-probs " << e.log_probs << ", gradient " << e.gradient;
     INFO(figures.str());
     CHECK(e.prefill < 1e-4);
     CHECK(e.decode < 1e-4);

@@ -91,7 +91,7 @@ TEST_CASE("a .gguf file saves as the folder it came from: rotary scaling include
 
 TEST_CASE("matrices are rounded as the type says, vectors are not; rows that are no blocks of it become F16") {
   for (const char* name : {"llama2", "qwen2"}) {
-    const auto model = family(name);  // width 32, MLP 40
+    const auto model = family(name);                                                                            // width 32, MLP 40
     for (const NamedSlice& slice : named_slices(model->weights(), model->config())) slice.slice.mul_(1.00037);  // no longer bfloat16
     for (const std::string type : {"F16", "BF16", "Q8_0"}) {
       INFO(name << " " << type);
@@ -162,7 +162,7 @@ TEST_CASE("families without a form in GGUF are refused by name") {
   CHECK_THAT(refusal(*family("mistral")), Contains("family mistral") && Contains("sliding window"));
   CHECK_THAT(refusal(*family("qwen2_sliding")), Contains("family qwen2") && Contains("sliding window"));
   CHECK_THAT(refusal(*family("llama_bias")), Contains("biases"));
-  for (bool ModelConfig::* bias : {&ModelConfig::o_bias, &ModelConfig::mlp_bias, &ModelConfig::qkv_bias}) {
+  for (bool ModelConfig::*bias : {&ModelConfig::o_bias, &ModelConfig::mlp_bias, &ModelConfig::qkv_bias}) {
     ModelConfig config = family("llama2")->config();
     config.*bias = true;
     CHECK_THROWS_WITH(gguf_architecture(config), Contains("biases"));

@@ -108,6 +108,7 @@ TEST_CASE("rotary scaling that a .gguf file should not have is refused by key") 
                factors(half, 1.5F)(gguf);
              }),
              Contains("together with"));
-  CHECK_THAT(refusal([](GgufBuilder& gguf) { gguf.key<std::uint32_t>("qwen2.rope.dimension_count", kU32, 4); }), Contains("part of each head"));
+  CHECK_THAT(refusal([](GgufBuilder& gguf) { gguf.key<std::uint32_t>("qwen2.rope.dimension_count", kU32, 4); }),
+             Contains("part of each head"));
   CHECK_THAT(refusal([](GgufBuilder& gguf) { gguf.key<std::uint32_t>("qwen2.attention.value_length", kU32, 4); }), Contains("two widths"));
 }

@@ -210,8 +210,10 @@ TEST_CASE("damaged and foreign adapter folders are refused by file and field") {
   refuses("adapter_config.json", "\"r\": 2", "\"r\": 0", "rank");
   refuses("adapter_config.json", "\"LORA\"", "\"IA3\"", "peft_type");
   refuses("adapter_config.json", "\"rank_pattern\": {}", "\"rank_pattern\": {\"q\": 4}", "rank_pattern");
-  refuses("adapter_model.safetensors", "layers.1.self_attn.q_proj.lora_A", "layers.9.self_attn.q_proj.lora_A", "only one of lora_A and lora_B");
-  refuses("adapter_model.safetensors", "layers.1.self_attn.q_proj.lora_B", "layers.1.self_attn.q_proj.lora_X", "only one of lora_A and lora_B");
+  refuses("adapter_model.safetensors", "layers.1.self_attn.q_proj.lora_A", "layers.9.self_attn.q_proj.lora_A",
+          "only one of lora_A and lora_B");
+  refuses("adapter_model.safetensors", "layers.1.self_attn.q_proj.lora_B", "layers.1.self_attn.q_proj.lora_X",
+          "only one of lora_A and lora_B");
   model->save(folder);
   fs::remove(folder / "adapter_model.safetensors");
   CHECK_THROWS_WITH(read(), Catch::Contains("adapter_model.safetensors"));
@@ -252,5 +254,6 @@ TEST_CASE("weights held in half precision give what the rounded weights give in 
   full->require_grad();
   half->score(one_part(), 1.0).log_probs.sum().backward();
   full->score(one_part(), 1.0).log_probs.sum().backward();
-  for (std::size_t i = 0; i < a.size(); ++i) CHECK(max_abs_difference(a[i].tensor.grad(), b[i].tensor.grad()) <= b[i].tensor.grad().abs().max().item<double>() / 128);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    CHECK(max_abs_difference(a[i].tensor.grad(), b[i].tensor.grad()) <= b[i].tensor.grad().abs().max().item<double>() / 128);
 }

@@ -71,8 +71,8 @@ TEST_CASE("SmolLM2: logits after real prompts equal those of transformers") {
     const at::Tensor row = logits[static_cast<std::int64_t>(i)];
     double worst = 0.0;
     for (std::size_t v = 0; v < s->oracle["vocabulary"].size(); ++v)
-      worst = std::max(worst, std::abs(row[s->oracle["vocabulary"][v].get<std::int64_t>()].item<double>() -
-                                       cases[i]["logits"][v].get<double>()));
+      worst = std::max(worst,
+                       std::abs(row[s->oracle["vocabulary"][v].get<std::int64_t>()].item<double>() - cases[i]["logits"][v].get<double>()));
     CHECK(worst < 2e-3);
     CHECK(std::abs(row.max().item<double>() - cases[i]["max"].get<double>()) < 2e-3);
     CHECK(std::abs(row.logsumexp(0).item<double>() - cases[i]["logsumexp"].get<double>()) < 2e-3);

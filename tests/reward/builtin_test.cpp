@@ -52,8 +52,7 @@ TEST_CASE("answer_accuracy wants the right answer alone") {
 
 TEST_CASE("without a gold answer accuracy is not applicable, format is") {
   for (const char* solution : {"", "  \n"}) {
-    CHECK(verdict("pure_accuracy_math", "<think>a</think><answer></answer>", solution).kind() ==
-          Reward::Kind::not_applicable);
+    CHECK(verdict("pure_accuracy_math", "<think>a</think><answer></answer>", solution).kind() == Reward::Kind::not_applicable);
     CHECK(verdict("answer_accuracy", "<answer></answer>", solution).kind() == Reward::Kind::not_applicable);
     CHECK(value("format", "<answer></answer>", solution) == 1.0);
     CHECK(value("think_answer_format", "<think></think><answer></answer>", solution) == 1.0);
@@ -93,7 +92,8 @@ TEST_CASE("right answers are told apart by what stands in the answer tags") {
 }
 
 // One group of completions with given lengths in tokens.
-std::vector<double> values(const RewardFn& reward, const std::vector<std::pair<std::string, std::size_t>>& completions, const std::string& solution = "72") {
+std::vector<double> values(const RewardFn& reward, const std::vector<std::pair<std::string, std::size_t>>& completions,
+                           const std::string& solution = "72") {
   Group group;
   group.prompt.solution = solution;
   for (const auto& [text, length] : completions) {
@@ -146,7 +146,8 @@ TEST_CASE("tag_count, think_format and reasoning_steps") {
 
 TEST_CASE("cosine: right answers should be short, wrong ones long") {
   const auto reward = make_reward("cosine", {100, 50, R"({"cosine": {"max_len": 100}})"});
-  const auto all = values(*reward, {{"\\boxed{72}", 0}, {"\\boxed{72}", 50}, {"\\boxed{72}", 100}, {"\\boxed{72}", 300}, {"", 0}, {"", 50}, {"", 100}});
+  const auto all =
+      values(*reward, {{"\\boxed{72}", 0}, {"\\boxed{72}", 50}, {"\\boxed{72}", 100}, {"\\boxed{72}", 300}, {"", 0}, {"", 50}, {"", 100}});
   const std::vector<double> expected = {1.0, 0.75, 0.5, 0.5, -1.0, -0.75, -0.5};
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(all.at(i) == Approx(expected[i]));
 }
@@ -176,11 +177,16 @@ TEST_CASE("repetition_penalty counts n-grams of tokens") {
 TEST_CASE("countdown: the numbers once each, and the target") {
   const std::string task = R"({"numbers": [2, 3, 4], "target": 10})";
   const auto of = [&](const std::string& text) { return value("countdown", text, task); };
-  for (const char* right : {"\\boxed{2*3+4}", "<answer>4 + (3 * 2)</answer>", "2 \\times 3 + 4 = 10", "3 * 4 - 2", "\\boxed{3\\cdot4-2}", "10 = 2*3+4", "-2+4*3", "3\xC3\x97" "4\xE2\x88\x92" "2"}) {
+  for (const char* right : {"\\boxed{2*3+4}", "<answer>4 + (3 * 2)</answer>", "2 \\times 3 + 4 = 10", "3 * 4 - 2", "\\boxed{3\\cdot4-2}",
+                            "10 = 2*3+4", "-2+4*3",
+                            "3\xC3\x97"
+                            "4\xE2\x88\x92"
+                            "2"}) {
     INFO(right);
     CHECK(of(right) == 1.0);
   }
-  for (const char* wrong : {"10", "\\boxed{2+4+4}", "2*3+4+0", "2*3", "23-4", "2 3+4", "2*3+4/1", "4+3+2", "2^3+2", "", "2*3+4=11=12", "\\frac{2}{3}", "(2*3+4", "2*3+4)", "6+4"}) {
+  for (const char* wrong : {"10", "\\boxed{2+4+4}", "2*3+4+0", "2*3", "23-4", "2 3+4", "2*3+4/1", "4+3+2", "2^3+2", "", "2*3+4=11=12",
+                            "\\frac{2}{3}", "(2*3+4", "2*3+4)", "6+4"}) {
     INFO(wrong);
     CHECK(of(wrong) == (std::string_view(wrong) == "2*3+4=11=12" ? 1.0 : 0.0));  // any side of an equation counts
   }
@@ -235,7 +241,8 @@ TEST_CASE("regex by a pattern of the recipe or of the row; too many steps fail")
 }
 
 TEST_CASE("choice reads a letter") {
-  for (const char* right : {"\\boxed{B}", "<answer>(B)</answer>", "The answer is B.", "B", "b)", "\\boxed{\\text{B}}", "<answer>B) Paris</answer>"}) {
+  for (const char* right :
+       {"\\boxed{B}", "<answer>(B)</answer>", "The answer is B.", "B", "b)", "\\boxed{\\text{B}}", "<answer>B) Paris</answer>"}) {
     INFO(right);
     CHECK(value("choice", right, "B") == 1.0);
   }

@@ -6,8 +6,8 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-std::vector<Reward> judge(const std::string& name, const std::string& column, const std::string& tests, const std::vector<std::string>& texts,
-                          const std::string& args = "{}") {
+std::vector<Reward> judge(const std::string& name, const std::string& column, const std::string& tests,
+                          const std::vector<std::string>& texts, const std::string& args = "{}") {
   Group group = testing::group_with(texts);
   group.prompt.columns[column] = tests;
   group.prompt.solution.clear();
@@ -75,12 +75,14 @@ TEST_CASE("stdin_stdout: words are compared, all cases or their share, one limit
   CHECK(judge("stdin_stdout", "cases", cases, {half}, R"({"partial": true})")[0].value() == Approx(2.0 / 3.0));
   CHECK(judge("stdin_stdout", "cases", R"({"inputs": ["1 1"], "outputs": ["2"]})", {half})[0].value() == 1.0);
   CHECK(judge("stdin_stdout", "cases", "no JSON", {half})[0].kind() == Reward::Kind::not_applicable);
-  CHECK_THAT(judge("stdin_stdout", "cases", cases, {block("import time\ntime.sleep(50)")}, R"({"seconds": 0.5, "partial": true})")[0].reason(),
-             Contains("0 of 3 cases; case 1: time limit"));
+  CHECK_THAT(
+      judge("stdin_stdout", "cases", cases, {block("import time\ntime.sleep(50)")}, R"({"seconds": 0.5, "partial": true})")[0].reason(),
+      Contains("0 of 3 cases; case 1: time limit"));
 }
 
 TEST_CASE("a program that cannot be run at all is a failed verdict, not a wrong answer") {
-  CHECK_THROWS_WITH(judge("python_unit_tests", "tests", "assert x", {block("x = 1")}, R"({"python": "no-such-python"})"), Contains("no-such-python"));
+  CHECK_THROWS_WITH(judge("python_unit_tests", "tests", "assert x", {block("x = 1")}, R"({"python": "no-such-python"})"),
+                    Contains("no-such-python"));
 }
 
 }  // namespace

@@ -56,8 +56,10 @@ std::string solve_countdown(const Row& row) {
     for (const char one : std::string("+-*/"))
       for (const char two : std::string("+-*/")) {
         const std::string a = std::to_string(numbers[0]), b = std::to_string(numbers[1]), c = std::to_string(numbers[2]);
-        if (std::abs(apply(apply(numbers[0], one, numbers[1]), two, numbers[2]) - target) < 1e-9) return "(" + a + " " + one + " " + b + ") " + two + " " + c;
-        if (std::abs(apply(numbers[0], one, apply(numbers[1], two, numbers[2])) - target) < 1e-9) return a + " " + one + " (" + b + " " + two + " " + c + ")";
+        if (std::abs(apply(apply(numbers[0], one, numbers[1]), two, numbers[2]) - target) < 1e-9)
+          return "(" + a + " " + one + " " + b + ") " + two + " " + c;
+        if (std::abs(apply(numbers[0], one, apply(numbers[1], two, numbers[2])) - target) < 1e-9)
+          return a + " " + one + " (" + b + " " + two + " " + c + ")";
       }
   } while (std::next_permutation(numbers.begin(), numbers.end()));
   return "no way";
@@ -77,7 +79,9 @@ std::string find_colouring(const Row& row, bool proper) {
         hidden += c;
       }
     const Json& edges = task.at("edges");
-    const bool holds = std::all_of(edges.begin(), edges.end(), [&](const Json& edge) { return colours[edge[0].get<std::size_t>()] != colours[edge[1].get<std::size_t>()]; });
+    const bool holds = std::all_of(edges.begin(), edges.end(), [&](const Json& edge) {
+      return colours[edge[0].get<std::size_t>()] != colours[edge[1].get<std::size_t>()];
+    });
     if (holds == proper) return hidden;
   }
   return "no way";
@@ -85,16 +89,19 @@ std::string find_colouring(const Row& row, bool proper) {
 
 TEST_CASE("sums: the sum, and not another") {
   for (const TaskSplit split : {TaskSplit::train, TaskSplit::held_out})
-    check_task(*make_sums(split, 1), "math_verify", [](const Row& row) { return row.solution; }, [](const Row&, const std::string& answer) {
-      return std::vector<std::string>{tagged(std::to_string(std::stoi(answer) + 1)), "I do not know"};
-    });
+    check_task(
+        *make_sums(split, 1), "math_verify", [](const Row& row) { return row.solution; },
+        [](const Row&, const std::string& answer) {
+          return std::vector<std::string>{tagged(std::to_string(std::stoi(answer) + 1)), "I do not know"};
+        });
 }
 
 TEST_CASE("countdown: a way to the target, and not one that misses it or leaves a number out") {
   std::size_t tried = 0;
   for (const TaskSplit split : {TaskSplit::train, TaskSplit::held_out})
     tried += check_task(*make_countdown(split, 3, 1), "countdown", solve_countdown, [](const Row& row, const std::string& answer) {
-      return std::vector<std::string>{tagged(answer + " + 1"), tagged("1 * (" + answer + ")"), tagged(Json::parse(row.solution).at("target").dump()), "none"};
+      return std::vector<std::string>{tagged(answer + " + 1"), tagged("1 * (" + answer + ")"),
+                                      tagged(Json::parse(row.solution).at("target").dump()), "none"};
     });
   CHECK(tried == 512);
 }
@@ -102,9 +109,12 @@ TEST_CASE("countdown: a way to the target, and not one that misses it or leaves 
 TEST_CASE("graph_colouring: a proper colouring, and not one with a vertex like its neighbour") {
   std::size_t tried = 0;
   for (const TaskSplit split : {TaskSplit::train, TaskSplit::held_out})
-    tried += check_task(*make_graph_colouring(split, 1), "graph_colouring", [](const Row& row) { return find_colouring(row, true); }, [](const Row& row, const std::string& answer) {
-      return std::vector<std::string>{tagged(find_colouring(row, false)), tagged("4" + answer.substr(1)), tagged(answer.substr(1)), "none"};
-    });
+    tried += check_task(
+        *make_graph_colouring(split, 1), "graph_colouring", [](const Row& row) { return find_colouring(row, true); },
+        [](const Row& row, const std::string& answer) {
+          return std::vector<std::string>{tagged(find_colouring(row, false)), tagged("4" + answer.substr(1)), tagged(answer.substr(1)),
+                                          "none"};
+        });
   CHECK(tried == 288);
 }
 

@@ -156,7 +156,8 @@ TEST_CASE("whatever a server does, the verdict is failed, with the reason, withi
       {[](int s) { Server::reply(s, "no", "500 Internal Server Error"); }, "status 500: no"},
       {[](int s) { Server::reply(s, "\xFF{"); }, "answered no {\"verdicts\""},
       {[](int s) { Server::reply(s, "[1, 2]"); }, "answered no {\"verdicts\""},
-      {[](int s) { Server::reply(s, R"({"verdicts": [{"id": -1, "reward": 1}, {"reward": 1}, 3, {"id": 77, "reward": 1}]})"); }, "without a verdict of this id"},
+      {[](int s) { Server::reply(s, R"({"verdicts": [{"id": -1, "reward": 1}, {"reward": 1}, 3, {"id": 77, "reward": 1}]})"); },
+       "without a verdict of this id"},
       {[](int s) { Server::reply(s, R"({"verdicts": [{"id": 1, "reward": 1}, {"id": 1, "reward": 2}]})"); }, "answered twice"},
       {[](int s) { Server::reply(s, R"({"verdicts": [{"id": 1}]})"); }, "without a \"reward\""},
       {[](int s) { Server::reply(s, std::string(20000000, ' ')); }, "more than 16777216 bytes"},
@@ -164,11 +165,14 @@ TEST_CASE("whatever a server does, the verdict is failed, with the reason, withi
       {[](int) {}, "no reply"},
       {[&](int) { wait(); }, "within 0.5 s (reward_timeout)"},
       {[&](int s) {
-         for (Server::send(s, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"); !stop; std::this_thread::sleep_for(std::chrono::milliseconds(20))) Server::send(s, " ");
+         for (Server::send(s, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"); !stop;
+              std::this_thread::sleep_for(std::chrono::milliseconds(20)))
+           Server::send(s, " ");
        },
        "within 0.5 s (reward_timeout)"},
       {[&](int s) {
-         for (Server::send(s, "HTTP/1.1 200 OK\r\nX: "); !stop; std::this_thread::sleep_for(std::chrono::milliseconds(20))) Server::send(s, "x");
+         for (Server::send(s, "HTTP/1.1 200 OK\r\nX: "); !stop; std::this_thread::sleep_for(std::chrono::milliseconds(20)))
+           Server::send(s, "x");
        },
        "within 0.5 s (reward_timeout)"},
   };

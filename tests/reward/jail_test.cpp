@@ -50,12 +50,16 @@ TEST_CASE("a program reads, writes, and tells how it ended; its folder goes away
   for (const auto& [name, jail] : jails()) {
     INFO(name);
     const int before = scratch_folders();
-    const JailedRun sum = python(jail, "import os, sys\nopen('mine', 'w').write('x')\nprint(sum(map(int, sys.stdin.read().split())), os.listdir('.'))\nprint('words', file=sys.stderr)", {}, "1 2 39");
+    const JailedRun sum = python(jail,
+                                 "import os, sys\nopen('mine', 'w').write('x')\nprint(sum(map(int, sys.stdin.read().split())), "
+                                 "os.listdir('.'))\nprint('words', file=sys.stderr)",
+                                 {}, "1 2 39");
     CHECK(sum.output == "42 ['mine']\n");
     CHECK(sum.error == "words\n");
     CHECK(sum.end == End::exited);
     CHECK(sum.code == 0);
-    for (const int code : {3, 124, 125}) CHECK(python(jail, "import sys\nsys.exit(" + std::to_string(code) + ")").code == (code == 124 ? 124 : code));
+    for (const int code : {3, 124, 125})
+      CHECK(python(jail, "import sys\nsys.exit(" + std::to_string(code) + ")").code == (code == 124 ? 124 : code));
     const JailedRun killed = python(jail, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)");
     CHECK(killed.end == End::signalled);
     CHECK(killed.code == SIGSEGV);
@@ -71,7 +75,8 @@ TEST_CASE("limits of time, processor, memory, output and file end a program") {
     const Stopwatch clock;
     CHECK(python(jail, "import time\ntime.sleep(100)", limits).end == End::timed_out);
     CHECK(clock.seconds() < 5.0);
-    CHECK(python(jail, "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass", limits).end == End::timed_out);
+    CHECK(python(jail, "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass", limits).end ==
+          End::timed_out);
     limits.seconds = 60;
     limits.cpu_seconds = 1;
     const JailedRun busy = python(jail, "while True: pass", limits);
@@ -93,10 +98,12 @@ TEST_CASE("a fork bomb ends at its limits with nothing left running") {
       // waits for nobody
       "import os, time\nend = time.time() + 20\nwhile time.time() < end:\n    try: os.fork()\n    except OSError: pass\n",
       // leaves its group and session, closes its pipes, and goes on in the background
-      "import os, time\nend = time.time() + 20\nfor i in range(20):\n    if os.fork() == 0:\n        os.setsid()\n        for fd in range(3): os.close(fd)\n        while time.time() < end:\n"
+      "import os, time\nend = time.time() + 20\nfor i in range(20):\n    if os.fork() == 0:\n        os.setsid()\n        for fd in "
+      "range(3): os.close(fd)\n        while time.time() < end:\n"
       "            try:\n                if os.fork() == 0: os.setsid()\n            except OSError: time.sleep(0.01)\n",
       // the shell's
-      "import os, time\nos.execvp('sh', ['sh', '-c', 'f() { [ $(date +%%s) -lt %d ] && { f | f & }; }; f; sleep 20' % (time.time() + 20)])\n"};
+      "import os, time\nos.execvp('sh', ['sh', '-c', 'f() { [ $(date +%%s) -lt %d ] && { f | f & }; }; f; sleep 20' % (time.time() + "
+      "20)])\n"};
   for (const auto& [name, jail] : jails()) {
     for (const char* bomb : bombs) {
       INFO(name << "\n" << bomb);
@@ -113,7 +120,10 @@ TEST_CASE("a fork bomb ends at its limits with nothing left running") {
     // The limit itself: no more processes than that.
     JailLimits few;
     few.processes = 8;
-    const JailedRun counted = python(jail, "import os, time\nn = 0\ntry:\n    while n < 100:\n        if os.fork() == 0: time.sleep(5); os._exit(0)\n        n += 1\nexcept OSError: pass\nprint(n)", few);
+    const JailedRun counted = python(jail,
+                                     "import os, time\nn = 0\ntry:\n    while n < 100:\n        if os.fork() == 0: time.sleep(5); "
+                                     "os._exit(0)\n        n += 1\nexcept OSError: pass\nprint(n)",
+                                     few);
     CHECK(std::stoi("0" + counted.output) < 9);
     CHECK(std::stoi("0" + counted.output) > 0);
   }
@@ -121,7 +131,9 @@ TEST_CASE("a fork bomb ends at its limits with nothing left running") {
 
 TEST_CASE("a program that fills the disk ends at its limit and leaves nothing") {
   const Jail jail;
-  const std::string many = "import os\nn = 0\ntry:\n    while n < 1000:\n        with open('f%d' % n, 'wb') as f: f.write(b'x' * 900_000)\n        n += 1\nexcept OSError as e: print(n, e.errno)\n";
+  const std::string many =
+      "import os\nn = 0\ntry:\n    while n < 1000:\n        with open('f%d' % n, 'wb') as f: f.write(b'x' * 900_000)\n        n += "
+      "1\nexcept OSError as e: print(n, e.errno)\n";
   JailLimits limits;
   limits.disk_mb = 8;
   const int before = scratch_folders();
@@ -167,7 +179,10 @@ TEST_CASE("many jails at once keep apart") {
   std::vector<std::thread> threads;
   std::vector<std::string> outputs(6);
   for (std::size_t i = 0; i < outputs.size(); ++i)
-    threads.emplace_back([&, i] { outputs[i] = python(jail, "import sys\nopen('x', 'w').write(sys.stdin.read())\nprint(open('x').read())", {}, std::to_string(i)).output; });
+    threads.emplace_back([&, i] {
+      outputs[i] =
+          python(jail, "import sys\nopen('x', 'w').write(sys.stdin.read())\nprint(open('x').read())", {}, std::to_string(i)).output;
+    });
   for (std::thread& thread : threads) thread.join();
   for (std::size_t i = 0; i < outputs.size(); ++i) CHECK(outputs[i] == std::to_string(i) + "\n");
 }

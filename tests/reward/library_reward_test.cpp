@@ -28,7 +28,10 @@ std::string why(const RewardSettings& settings) {
 
 TEST_CASE("a reward out of a shared library: the example of the guide") {
   const auto score = [](const std::string& args) {
-    return RewardSet({"mine"}, {}, library_settings(GRPO_TEST_PLUGIN_EXAMPLE, args)).score({group_with({"abcdefghij", "abcde"}), group_with({""})}).columns.at(0).rewards;
+    return RewardSet({"mine"}, {}, library_settings(GRPO_TEST_PLUGIN_EXAMPLE, args))
+        .score({group_with({"abcdefghij", "abcde"}), group_with({""})})
+        .columns.at(0)
+        .rewards;
   };
   const auto plain = score("{}");
   CHECK(plain[0].value() == 1.0);
@@ -40,7 +43,10 @@ TEST_CASE("a reward out of a shared library: the example of the guide") {
 }
 
 TEST_CASE("exceptions and long texts of a plugin, and what it is given") {
-  const auto r = RewardSet({"mine"}, {}, library_settings(GRPO_TEST_PLUGIN_ODD)).score({group_with({"throw", "seven", "long", "inf", "see", std::string("a\0b", 3)})}).columns.at(0).rewards;
+  const auto r = RewardSet({"mine"}, {}, library_settings(GRPO_TEST_PLUGIN_ODD))
+                     .score({group_with({"throw", "seven", "long", "inf", "see", std::string("a\0b", 3)})})
+                     .columns.at(0)
+                     .rewards;
   CHECK(r[0].why() == "threw: no such planet");
   CHECK_THAT(r[1].why(), Contains("no std::exception"));
   CHECK(r[2].why() == std::string(511, 'x'));
@@ -50,11 +56,13 @@ TEST_CASE("exceptions and long texts of a plugin, and what it is given") {
 }
 
 TEST_CASE("a library that cannot be used is a mistake of the recipe, with its reason") {
-  CHECK_THAT(why(library_settings("./no-such-library.so")), Contains("reward_library: mine = ./no-such-library.so") && Contains("No such file"));
+  CHECK_THAT(why(library_settings("./no-such-library.so")),
+             Contains("reward_library: mine = ./no-such-library.so") && Contains("No such file"));
   CHECK_THAT(why(library_settings("/etc/hostname")), Contains("/etc/hostname"));
   CHECK_THAT(why(library_settings("libm.so.6")), Contains("it has no grpo_reward_plugin()"));
   CHECK_THAT(why(library_settings(GRPO_TEST_PLUGIN_OLD)), Contains("version 0 of plugin.hpp, this is 1; build it again"));
-  CHECK_THAT(why(library_settings(GRPO_TEST_PLUGIN_EXAMPLE, R"({"mine": {"most": 0}})")), Contains("does not take reward_args {\"most\":0}: most must be"));
+  CHECK_THAT(why(library_settings(GRPO_TEST_PLUGIN_EXAMPLE, R"({"mine": {"most": 0}})")),
+             Contains("does not take reward_args {\"most\":0}: most must be"));
 }
 
 }  // namespace

@@ -65,11 +65,13 @@ std::vector<std::string> hostile() {
       "\\begin{pmatrix}" + repeated("1&", 290) + "1\\end{pmatrix}",
   };
   // Each at the two sizes that matter: within the limit of 4096 bytes, where it is read, and far beyond.
-  for (const char* part : {"{", "}", "(", "[", "\\{", "\\frac{", "\\sqrt", "\\left(", "^{", "_", "9", ".", ",", "<", "=", "\\boxed{", "\\", "$", "\\text"}) {
+  for (const char* part :
+       {"{", "}", "(", "[", "\\{", "\\frac{", "\\sqrt", "\\left(", "^{", "_", "9", ".", ",", "<", "=", "\\boxed{", "\\", "$", "\\text"}) {
     texts.push_back(repeated(part, 4000 / std::string(part).size()));
     texts.push_back(repeated(part, 100000 / std::string(part).size()));
   }
-  for (const auto& [open, close] : std::vector<std::pair<std::string, std::string>>{{"{", "}"}, {"(", ")"}, {"\\frac{1}{", "}"}, {"\\sqrt{", "}"}, {"x^{", "}"}}) {
+  for (const auto& [open, close] :
+       std::vector<std::pair<std::string, std::string>>{{"{", "}"}, {"(", ")"}, {"\\frac{1}{", "}"}, {"\\sqrt{", "}"}, {"x^{", "}"}}) {
     for (const std::size_t depth : {12U, 25U, 150U, 12000U}) texts.push_back(repeated(open, depth) + "2" + repeated(close, depth));
   }
   return texts;
@@ -123,12 +125,90 @@ TEST_CASE("finding an answer in 100 kB of anything is linear") {
   }
 }
 
-constexpr std::array<const char*, 84> kPieces = {
-    "0",  "1",  "2",  "3",   "10",  "72",  "0.5", ".25", "1,000", "x",  "y",  "i",  "e",  "a_1", "\\pi", "\\alpha", "+",  "-",  "*",   "/",  "^",
-    "_",  "(",  ")",  "[",   "]",   "{",   "}",   "|",   ",",     ";",  "=",  "<",  ">",  "!",   "%",    "&",       "$",  "\\$", "\\%", "\\{", "\\}",
-    " ",  "\\,", "\\\\", "\\frac", "\\dfrac{1}{2}", "\\sqrt", "\\sqrt[3]", "\\left(", "\\right)", "\\left[", "\\cdot", "\\times", "\\div", "\\pm", "\\mp", "\\le", "\\ge",
-    "\\ne", "\\in", "\\cup", "\\cap", "\\setminus", "\\infty", "^\\circ", "\\text{cm}", "\\text{", "\\mathrm{m}", "\\boxed{", "\\begin{pmatrix}", "\\end{pmatrix}", "\\sin",
-    "\\log_2", "\\ln", "\\binom", "\\overline{3}", "\\emptyset", "\xE2\x88\x9A", "\xC2\xB0", "\xFF", "and", "dollars", "f(x)"};
+constexpr std::array<const char*, 84> kPieces = {"0",
+                                                 "1",
+                                                 "2",
+                                                 "3",
+                                                 "10",
+                                                 "72",
+                                                 "0.5",
+                                                 ".25",
+                                                 "1,000",
+                                                 "x",
+                                                 "y",
+                                                 "i",
+                                                 "e",
+                                                 "a_1",
+                                                 "\\pi",
+                                                 "\\alpha",
+                                                 "+",
+                                                 "-",
+                                                 "*",
+                                                 "/",
+                                                 "^",
+                                                 "_",
+                                                 "(",
+                                                 ")",
+                                                 "[",
+                                                 "]",
+                                                 "{",
+                                                 "}",
+                                                 "|",
+                                                 ",",
+                                                 ";",
+                                                 "=",
+                                                 "<",
+                                                 ">",
+                                                 "!",
+                                                 "%",
+                                                 "&",
+                                                 "$",
+                                                 "\\$",
+                                                 "\\%",
+                                                 "\\{",
+                                                 "\\}",
+                                                 " ",
+                                                 "\\,",
+                                                 "\\\\",
+                                                 "\\frac",
+                                                 "\\dfrac{1}{2}",
+                                                 "\\sqrt",
+                                                 "\\sqrt[3]",
+                                                 "\\left(",
+                                                 "\\right)",
+                                                 "\\left[",
+                                                 "\\cdot",
+                                                 "\\times",
+                                                 "\\div",
+                                                 "\\pm",
+                                                 "\\mp",
+                                                 "\\le",
+                                                 "\\ge",
+                                                 "\\ne",
+                                                 "\\in",
+                                                 "\\cup",
+                                                 "\\cap",
+                                                 "\\setminus",
+                                                 "\\infty",
+                                                 "^\\circ",
+                                                 "\\text{cm}",
+                                                 "\\text{",
+                                                 "\\mathrm{m}",
+                                                 "\\boxed{",
+                                                 "\\begin{pmatrix}",
+                                                 "\\end{pmatrix}",
+                                                 "\\sin",
+                                                 "\\log_2",
+                                                 "\\ln",
+                                                 "\\binom",
+                                                 "\\overline{3}",
+                                                 "\\emptyset",
+                                                 "\xE2\x88\x9A",
+                                                 "\xC2\xB0",
+                                                 "\xFF",
+                                                 "and",
+                                                 "dollars",
+                                                 "f(x)"};
 
 TEST_CASE("random pieces of LaTeX neither crash nor hang, and are what they are") {
   RandomStream random(20251125, "math_fuzz");

@@ -22,8 +22,7 @@ std::vector<Row> rows(const std::string& group) {
   REQUIRE(file);
   std::vector<Row> all;
   const auto groups = nlohmann::json::parse(file);
-  for (const auto& row : groups.at(group))
-    all.push_back({row[0], row[1], row[2].get<int>() == 1, row[3].get<int>() == 1});
+  for (const auto& row : groups.at(group)) all.push_back({row[0], row[1], row[2].get<int>() == 1, row[3].get<int>() == 1});
   return all;
 }
 

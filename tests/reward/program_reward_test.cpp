@@ -13,12 +13,13 @@ using testing::group_with;
 using testing::program_settings;
 using testing::Programs;
 
-std::vector<Reward> judge(const RewardSet& rewards, const std::vector<Group>& groups) { return rewards.score(groups).columns.at(0).rewards; }
+std::vector<Reward> judge(const RewardSet& rewards, const std::vector<Group>& groups) {
+  return rewards.score(groups).columns.at(0).rewards;
+}
 
 TEST_CASE("a program sees the row and the completion, and says a number, not applicable or an error") {
   const Programs programs;
-  const RewardSet rewards({"mine"}, {0.5},
-                          program_settings(programs.python("mine.py", R"(
+  const RewardSet rewards({"mine"}, {0.5}, program_settings(programs.python("mine.py", R"(
     if item["completion"] == "show": say(reward=1, reason=json.dumps(item, sort_keys=True))
     elif item["completion"] == "none": say(not_applicable=True)
     elif item["completion"] == "null": say(reward=None)
@@ -32,8 +33,9 @@ TEST_CASE("a program sees the row and the completion, and says a number, not app
   REQUIRE(r.size() == 6);
   CHECK(r[0].value() == 3.0);
   CHECK(r[0].reason() == "its length");
-  for (const char* piece : {R"("completion": "show")", R"("solution": "72")", R"("columns": {"level": "3"})", R"("source": "rows.jsonl:17")",
-                            R"("tokens": 4)", R"("finish": "length")", R"("messages": [{"content": "What is 70 + 2?", "role": "user"}])"})
+  for (const char* piece :
+       {R"("completion": "show")", R"("solution": "72")", R"("columns": {"level": "3"})", R"("source": "rows.jsonl:17")", R"("tokens": 4)",
+        R"("finish": "length")", R"("messages": [{"content": "What is 70 + 2?", "role": "user"}])"})
     CHECK_THAT(r[1].reason(), Contains(piece));
   CHECK(r[2].kind() == Reward::Kind::not_applicable);
   CHECK(r[3].kind() == Reward::Kind::not_applicable);
@@ -45,7 +47,9 @@ TEST_CASE("processes are kept from step to step, as many as there are workers, a
   const Programs programs;
   std::set<std::string> pids;
   {
-    const RewardSet rewards({"mine"}, {}, program_settings(programs.python("mine.py", "    time.sleep(0.01)\n    say(reward=1, reason=str(os.getpid()))\n"), 5.0, 0, 3));
+    const RewardSet rewards(
+        {"mine"}, {},
+        program_settings(programs.python("mine.py", "    time.sleep(0.01)\n    say(reward=1, reason=str(os.getpid()))\n"), 5.0, 0, 3));
     CHECK(programs.running() == 0);  // started when they are needed
     for (int step = 0; step < 3; ++step)
       for (const Reward& reward : judge(rewards, std::vector<Group>(6, group_with({"a", "b"})))) pids.insert(reward.reason());
@@ -83,7 +87,9 @@ TEST_CASE("what a program may do wrong is a failed verdict with its reason, and 
   for (const Case& c : cases) {
     INFO(c.wrong);
     const RewardSet rewards({"mine"}, {},
-                            program_settings(programs.python("mine.py", std::string("    if item['completion'] == 'wrong': ") + c.wrong + "\n    else: say(reward=1)\n"), c.timeout));
+                            program_settings(programs.python("mine.py", std::string("    if item['completion'] == 'wrong': ") + c.wrong +
+                                                                            "\n    else: say(reward=1)\n"),
+                                             c.timeout));
     const auto r = judge(rewards, {group_with({"good", "wrong", "good", "wrong", "good"})});
     REQUIRE(r.size() == 5);
     for (const int good : {0, 2, 4}) CHECK(r[static_cast<std::size_t>(good)].value() == 1.0);
@@ -109,7 +115,8 @@ TEST_CASE("a program that is killed from outside, again and again, costs one ver
     CHECK(after[1].value() == 1.0);
   }
   // With a retry it costs nothing.
-  const RewardSet patient({"mine"}, {}, program_settings(programs.python("mine.py", "    say(reward=1, reason=str(os.getpid()))\n"), 5.0, 1));
+  const RewardSet patient({"mine"}, {},
+                          program_settings(programs.python("mine.py", "    say(reward=1, reason=str(os.getpid()))\n"), 5.0, 1));
   ::kill(std::stoi(judge(patient, {group_with({"a"})})[0].reason()), SIGKILL);
   CHECK(judge(patient, {group_with({"a", "b"})})[0].value() == 1.0);
 }
@@ -119,8 +126,10 @@ TEST_CASE("what a program started ends with it, at a time limit and at the end")
   const std::string child = programs.path("child").string();
   {
     const RewardSet rewards({"mine"}, {},
-                            program_settings(programs.python("mine.py", "    subprocess.Popen(['sh', '-c', 'sleep 100; : " + child + "'])\n"
-                                                                        "    if n == 0: say(reward=1)\n    else: time.sleep(100)\n"), 0.5));
+                            program_settings(programs.python("mine.py", "    subprocess.Popen(['sh', '-c', 'sleep 100; : " + child +
+                                                                            "'])\n"
+                                                                            "    if n == 0: say(reward=1)\n    else: time.sleep(100)\n"),
+                                             0.5));
     const auto r = judge(rewards, {group_with({"a", "b", "c"})});
     CHECK(r[0].value() == 1.0);
     CHECK(r[1].is_failed());
@@ -132,7 +141,8 @@ TEST_CASE("what a program started ends with it, at a time limit and at the end")
 
 TEST_CASE("a hanging program holds up a step no longer than its limits, and others not at all") {
   const Programs programs;
-  RewardSettings settings = program_settings(programs.python("slow.py", "    if item['completion'] == 'hang': time.sleep(100)\n    say(reward=1)\n"), 0.4, 0, 4);
+  RewardSettings settings =
+      program_settings(programs.python("slow.py", "    if item['completion'] == 'hang': time.sleep(100)\n    say(reward=1)\n"), 0.4, 0, 4);
   const RewardSet rewards({"mine", "format"}, {}, settings);
   const Stopwatch clock;
   const RewardTable table = rewards.score({group_with({"hang"}), group_with({"a"}), group_with({"hang"}), group_with({"a"})});
@@ -146,7 +156,8 @@ TEST_CASE("a hanging program holds up a step no longer than its limits, and othe
 TEST_CASE("a program that cannot be started fails every verdict and says why") {
   RewardSettings settings = program_settings("unused");
   settings.commands = R"({"mine": ["no-such-program-anywhere", "--x"]})";
-  CHECK_THAT(judge(RewardSet({"mine"}, {}, settings), {group_with({"a"})})[0].why(), Contains("no-such-program-anywhere") && Contains("PATH"));
+  CHECK_THAT(judge(RewardSet({"mine"}, {}, settings), {group_with({"a"})})[0].why(),
+             Contains("no-such-program-anywhere") && Contains("PATH"));
   settings.commands = R"({"mine": ["/etc/hostname"]})";
   CHECK_THAT(judge(RewardSet({"mine"}, {}, settings), {group_with({"a"})})[0].why(), Contains("/etc/hostname"));
   settings.commands = R"({"mine": "no-such-program-anywhere"})";
@@ -165,9 +176,13 @@ TEST_CASE("a completion that is too long is not sent; one that fills the pipe is
 TEST_CASE("several programs, each with its name and weight; mistakes in their options are named") {
   const Programs programs;
   RewardSettings settings;
-  settings.commands = nlohmann::json{{"one", programs.python("one.py", "    say(reward=1)\n")},
-                                     {"two", std::vector<std::string>{"python3", "-c", "import sys, json\nfor l in sys.stdin: print(json.dumps({'id': json.loads(l)['id'], 'reward': 2}), flush=True)"}}}
-                          .dump();
+  settings.commands =
+      nlohmann::json{{"one", programs.python("one.py", "    say(reward=1)\n")},
+                     {"two",
+                      std::vector<std::string>{
+                          "python3", "-c",
+                          "import sys, json\nfor l in sys.stdin: print(json.dumps({'id': json.loads(l)['id'], 'reward': 2}), flush=True)"}}}
+          .dump();
   const RewardTable table = RewardSet({"one", "format", "two"}, {1.0, 1.0, 0.25}, settings).score({group_with({"a"})});
   CHECK(table.columns[0].rewards[0].value() == 1.0);
   CHECK(table.columns[2].name == "two");

@@ -64,8 +64,7 @@ TEST_CASE("columns run over all groups in order, with name, weight and time") {
                             return Reward::of(static_cast<double>(completion.text.size()));
                           }),
               -0.5);
-  const RewardTable table =
-      rewards.score({group_of({"<answer>72</answer>", "72"}), group_of({}), group_of({"<answer>7</answer>"})});
+  const RewardTable table = rewards.score({group_of({"<answer>72</answer>", "72"}), group_of({}), group_of({"<answer>7</answer>"})});
   CHECK(rewards.names() == std::vector<std::string>{"answer_accuracy", "format", "length"});
   REQUIRE(table.columns.size() == 3);
   const std::vector<std::vector<double>> expected = {{1, 0, 0}, {1, 0, 1}, {19, 2, 18}};
@@ -89,10 +88,8 @@ TEST_CASE("no weights are all 1") {
 TEST_CASE("an exception fails the completion it met, with its reason") {
   const auto column = only_column(make_reward("picky",
                                               [](const Prompt&, const Completion& completion) {
-                                                if (completion.text == "bad")
-                                                  throw std::runtime_error("no such planet");
-                                                if (completion.text == "odd")
-                                                  throw 7;  // NOLINT(hicpp-exception-baseclass)
+                                                if (completion.text == "bad") throw std::runtime_error("no such planet");
+                                                if (completion.text == "odd") throw 7;  // NOLINT(hicpp-exception-baseclass)
                                                 return Reward::of(1.0);
                                               }),
                                   {group_of({"good", "bad", "odd", "good"})});
@@ -135,8 +132,7 @@ TEST_CASE("values that are not finite fail") {
       {std::numeric_limits<double>::quiet_NaN(), "returned NaN"}, {inf, "returned inf"}, {-inf, "returned -inf"}};
   for (const auto& [bad, why] : cases) {
     const auto one =
-        only_column(make_reward("bad", [bad = bad](const Prompt&, const Completion&) { return Reward::of(bad); }),
-                    {group_of({"a"})});
+        only_column(make_reward("bad", [bad = bad](const Prompt&, const Completion&) { return Reward::of(bad); }), {group_of({"a"})});
     CHECK(one.rewards.at(0).kind() == Reward::Kind::failed);
     CHECK(one.rewards.at(0).why() == why);
     const auto script = [bad = bad](const Group&) { return std::vector<Reward>{Reward::of(bad)}; };
@@ -152,11 +148,9 @@ TEST_CASE("not applicable and failed pass through") {
 }
 
 TEST_CASE("a long reason is cut") {
-  const auto column = only_column(make_reward("long",
-                                              [](const Prompt&, const Completion&) -> Reward {
-                                                throw std::runtime_error(std::string(1000000, 'x'));
-                                              }),
-                                  {group_of({"a"})});
+  const auto column = only_column(
+      make_reward("long", [](const Prompt&, const Completion&) -> Reward { throw std::runtime_error(std::string(1000000, 'x')); }),
+      {group_of({"a"})});
   CHECK(column.rewards.at(0).why().size() < 600);
 }
 
@@ -165,20 +159,10 @@ TEST_CASE("a recipe's mistakes are named") {
              Contains("pure_acuracy_math") && Contains("did you mean \"pure_accuracy_math\"") &&
                  Contains("known rewards: pure_accuracy_math, ") && Contains("answer_accuracy, ") && Contains(", think_answer_format"));
   CHECK_THAT(message(ErrorKind::recipe, [] { make_reward("zzzz"); }),
-             !Contains("did you mean") &&
-                 Contains("known rewards: answer_accuracy, boxed_accuracy, "));
-  CHECK_THAT(message(ErrorKind::recipe,
-                     [] {
-                       RewardSet({"format", "format"}, {});
-                     }),
-             Contains("\"format\" appears twice"));
-  CHECK_THAT(message(ErrorKind::recipe,
-                     [] {
-                       RewardSet({"format"}, {1.0, 2.0});
-                     }),
-             Contains("2 numbers for 1 reward_funcs"));
-  CHECK_THAT(message(ErrorKind::recipe, [] { RewardSet({"format"}, {std::nan("")}); }),
-             Contains("weight of \"format\""));
+             !Contains("did you mean") && Contains("known rewards: answer_accuracy, boxed_accuracy, "));
+  CHECK_THAT(message(ErrorKind::recipe, [] { RewardSet({"format", "format"}, {}); }), Contains("\"format\" appears twice"));
+  CHECK_THAT(message(ErrorKind::recipe, [] { RewardSet({"format"}, {1.0, 2.0}); }), Contains("2 numbers for 1 reward_funcs"));
+  CHECK_THAT(message(ErrorKind::recipe, [] { RewardSet({"format"}, {std::nan("")}); }), Contains("weight of \"format\""));
   RewardSet rewards({"format"}, {});
   CHECK_THAT(message(ErrorKind::recipe, [&] { rewards.add(make_reward("format")); }), Contains("appears twice"));
   CHECK(rewards.names().size() == 1);

@@ -36,12 +36,14 @@ TEST_CASE("groups that come in any order give the table that score() gives") {
   const RewardTable expected = rewards.score(groups);
   for (const std::size_t step : {1U, 2U, 4U, 5U, 7U}) {
     Scoring scoring(rewards, groups.size());
-    for (std::size_t k = 0, g = 0; k < 6; ++k, g = (g + step) % 9) scoring.add(g, std::make_shared<const Group>(groups[g]));  // the others at the end
+    for (std::size_t k = 0, g = 0; k < 6; ++k, g = (g + step) % 9)
+      scoring.add(g, std::make_shared<const Group>(groups[g]));  // the others at the end
     const RewardTable table = scoring.finish(groups);
     REQUIRE(table.columns.size() == 3);
     for (std::size_t c = 0; c < 3; ++c)
       for (std::size_t i = 0; i < 18; ++i) CHECK(table.columns[c].rewards.at(i).value() == expected.columns[c].rewards.at(i).value());
-    for (std::size_t i = 0; i < 18; ++i) CHECK(table.columns[2].rewards[i].value() == static_cast<double>(groups[i / 2].completions[i % 2].text.size()));
+    for (std::size_t i = 0; i < 18; ++i)
+      CHECK(table.columns[2].rewards[i].value() == static_cast<double>(groups[i / 2].completions[i % 2].text.size()));
     CHECK(table.modes == expected.modes);
   }
 }

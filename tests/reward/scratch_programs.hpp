@@ -17,7 +17,9 @@ namespace grpo::testing {
 
 class Programs {
  public:
-  Programs() : folder_(std::filesystem::temp_directory_path() / ("grpo-reward-test-" + std::to_string(::getpid()) + "-" + std::to_string(next()++))) {
+  Programs()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("grpo-reward-test-" + std::to_string(::getpid()) + "-" + std::to_string(next()++))) {
     std::filesystem::create_directories(folder_);
   }
   ~Programs() { std::filesystem::remove_all(folder_); }
@@ -25,9 +27,10 @@ class Programs {
   Programs& operator=(const Programs&) = delete;
   /// A Python program whose loop body sees `item` and `n`, how many items came before. returns: its command line
   std::string python(const std::string& name, const std::string& body) const {
-    std::ofstream(path(name)) << "import json, os, signal, subprocess, sys, time\nn = -1\nfor line in sys.stdin:\n    item = json.loads(line)\n    n += 1\n"
-                                 "    def say(**verdict): print(json.dumps({'id': item['id'], **verdict}), flush=True)\n"
-                              << body;
+    std::ofstream(path(name))
+        << "import json, os, signal, subprocess, sys, time\nn = -1\nfor line in sys.stdin:\n    item = json.loads(line)\n    n += 1\n"
+           "    def say(**verdict): print(json.dumps({'id': item['id'], **verdict}), flush=True)\n"
+        << body;
     return "exec python3 " + path(name).string();
   }
   [[nodiscard]] std::filesystem::path path(const std::string& name) const { return folder_ / name; }
@@ -76,7 +79,8 @@ inline Group group_with(const std::vector<std::string>& texts) {
 }
 
 /// Settings with one program.
-inline RewardSettings program_settings(const std::string& command, double timeout = 5.0, std::int64_t retries = 0, std::int64_t workers = 1) {
+inline RewardSettings program_settings(const std::string& command, double timeout = 5.0, std::int64_t retries = 0,
+                                       std::int64_t workers = 1) {
   RewardSettings settings;
   settings.commands = nlohmann::json{{"mine", command}}.dump();
   settings.timeout = timeout;

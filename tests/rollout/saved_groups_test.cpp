@@ -38,7 +38,8 @@ std::string why(const std::vector<std::string>& lines) {
 
 TEST_CASE("groups read back exactly as they were written") {
   SavedGroups saved{grpo::testing::make_groups({3, 2}), columns(), {0.1, -0.2, 1.0 / 3, 0, 1}, {}, {}};
-  saved.rewards.columns[0].rewards = {Reward::of(1.0 / 3), Reward::not_applicable(), Reward::failed("crashed: \"x\""), Reward::of(1), Reward::of(-0.0)};
+  saved.rewards.columns[0].rewards = {Reward::of(1.0 / 3), Reward::not_applicable(), Reward::failed("crashed: \"x\""), Reward::of(1),
+                                      Reward::of(-0.0)};
   saved.rewards.columns[1].rewards.assign(5, Reward::of(0.1));
   saved.rewards.modes = {"7", "", "7", "8", ""};
   float value = -0.1F;
@@ -92,11 +93,15 @@ TEST_CASE("a bad line says what is wrong") {
   CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2.5], "rewards": {}}]})"}), Contains("ids[0]"));
   CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2]}]})"}), Contains("rewards"));
   CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {"a": "x"}}]})"}), Contains("\"a\""));
-  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {"c": 1}}]})"}), Contains("\"c\"") && Contains("reward_funcs"));
-  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "old_logprobs": [1, 2]}]})"}), Contains("old_logprobs"));
-  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "ref_logprobs": [null]}]})"}), Contains("ref_logprobs[0]"));
-  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "old_logprobs": [1]}, {"ids": [2], "rewards": {}}]})"}),
-             Contains("old_logprobs") && Contains("some"));
+  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {"c": 1}}]})"}),
+             Contains("\"c\"") && Contains("reward_funcs"));
+  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "old_logprobs": [1, 2]}]})"}),
+             Contains("old_logprobs"));
+  CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "ref_logprobs": [null]}]})"}),
+             Contains("ref_logprobs[0]"));
+  CHECK_THAT(
+      why({R"({"prompt_ids": [1], "completions": [{"ids": [2], "rewards": {}, "old_logprobs": [1]}, {"ids": [2], "rewards": {}}]})"}),
+      Contains("old_logprobs") && Contains("some"));
   std::string many = "1";
   for (int i = 0; i < 40; ++i) many += ", 1";
   CHECK_THAT(why({R"({"prompt_ids": [1], "completions": [{"ids": [)" + many + R"(], "rewards": {}}]})"}), Contains("context of 40"));

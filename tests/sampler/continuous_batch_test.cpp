@@ -19,13 +19,15 @@ namespace {
 
 std::vector<Group> empty_groups(const std::vector<Prompt>& prompts, const SamplingParams& params) {
   std::vector<Group> groups;
-  for (const Prompt& prompt : prompts) groups.push_back({prompt, std::vector<Completion>(static_cast<std::size_t>(params.num_generations))});
+  for (const Prompt& prompt : prompts)
+    groups.push_back({prompt, std::vector<Completion>(static_cast<std::size_t>(params.num_generations))});
   return groups;
 }
 
 std::vector<Prompt> prompts() {
   std::vector<Prompt> all;
-  for (std::uint64_t i = 0; i < 5; ++i) all.push_back(make_prompt(i, "the same start: " + std::string(1 + i % 3, static_cast<char>('a' + i))));
+  for (std::uint64_t i = 0; i < 5; ++i)
+    all.push_back(make_prompt(i, "the same start: " + std::string(1 + i % 3, static_cast<char>('a' + i))));
   all.push_back(make_prompt(9, "another beginning"));
   return all;
 }
@@ -37,7 +39,8 @@ SamplingParams short_params() {
   return params;
 }
 
-void run_alone(const CausalLm& model, const Tokenizer& tokenizer, const SamplingParams& params, std::vector<Group>& groups, std::int64_t rows) {
+void run_alone(const CausalLm& model, const Tokenizer& tokenizer, const SamplingParams& params, std::vector<Group>& groups,
+               std::int64_t rows) {
   Wave wave(groups, params);
   ContinuousBatch(model, tokenizer, rows).run(wave);
 }

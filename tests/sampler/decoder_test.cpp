@@ -30,7 +30,8 @@ at::Tensor copied(const float* logits, std::int64_t rows, std::int64_t vocabular
 }
 
 /// Logits behind a text, token by token after its beginning, from a decoder. shape: [1 + tokens, V]
-at::Tensor decoded(Decoder& decoder, const std::vector<std::int32_t>& prompt, const std::vector<std::int32_t>& tokens, std::int64_t vocabulary) {
+at::Tensor decoded(Decoder& decoder, const std::vector<std::int32_t>& prompt, const std::vector<std::int32_t>& tokens,
+                   std::int64_t vocabulary) {
   const auto parent = std::make_shared<TextRun>();
   std::vector<Decoder::Input> inputs;
   for (const std::int32_t id : prompt) inputs.push_back({parent.get(), id, false});

@@ -20,7 +20,8 @@ SelectedToken select(std::vector<float> logits, const SamplingParams& params, do
 double chi_square(const std::vector<float>& logits, const SamplingParams& params, const std::vector<double>& expected) {
   const int n = 40000;
   std::vector<double> counts(expected.size(), 0.0);
-  for (int i = 0; i < n; ++i) counts[static_cast<std::size_t>(select(logits, params, uniform({1, 2, 3, static_cast<std::uint32_t>(i)})).id)] += 1.0;
+  for (int i = 0; i < n; ++i)
+    counts[static_cast<std::size_t>(select(logits, params, uniform({1, 2, 3, static_cast<std::uint32_t>(i)})).id)] += 1.0;
   double chi2 = 0.0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (expected[i] == 0.0) {

@@ -33,7 +33,8 @@ GenerationRequest request_of(const std::string& client, std::uint64_t seed, std:
 }
 
 std::vector<Choice> wait_for(EngineLoop& engine, Job& job) {
-  return collect(job, kTokenizer, true, [] { return false; }, [&] { engine.cancel(job); }, [] {});
+  return collect(
+      job, kTokenizer, true, [] { return false; }, [&] { engine.cancel(job); }, [] {});
 }
 
 void wait_until(const std::function<bool()>& good) {

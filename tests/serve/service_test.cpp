@@ -22,9 +22,9 @@ struct Server {
   std::shared_ptr<const CausalLm> model = tiny_model(6, 0.1);
   ChatTemplate chat{"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"};
   EngineLoop engine{model, kTokenizer, {}};
-  Service service{engine, {"tiny", &kTokenizer, &chat, "", "", {}}, [this](const std::filesystem::path&) -> std::shared_ptr<const CausalLm> {
-                    throw Error(ErrorKind::data, "damaged");
-                  }};
+  Service service{engine,
+                  {"tiny", &kTokenizer, &chat, "", "", {}},
+                  [this](const std::filesystem::path&) -> std::shared_ptr<const CausalLm> { throw Error(ErrorKind::data, "damaged"); }};
 
   HttpReply post(const std::string& path, const std::string& body) const {
     HttpRequest request;
@@ -79,8 +79,16 @@ std::vector<Json> events(const std::string& stream) {
 
 TEST_CASE("a completion is what the sampler gives for that prompt, seed and prompt_id, with its log-probs") {
   const Server server;
-  const Json body = {{"model", "tiny"}, {"prompt", {"one", "two"}}, {"n", 3}, {"seed", 5}, {"prompt_id", 40}, {"max_tokens", 20}, {"temperature", 0.8},
-                     {"logprobs", 0}, {"return_token_ids", true}, {"return_tokens_as_token_ids", true}};
+  const Json body = {{"model", "tiny"},
+                     {"prompt", {"one", "two"}},
+                     {"n", 3},
+                     {"seed", 5},
+                     {"prompt_id", 40},
+                     {"max_tokens", 20},
+                     {"temperature", 0.8},
+                     {"logprobs", 0},
+                     {"return_token_ids", true},
+                     {"return_tokens_as_token_ids", true}};
   const Json answer = server.good("/v1/completions", body);
   std::vector<Prompt> prompts = {grpo::testing::make_prompt(40, "one"), grpo::testing::make_prompt(41, "two")};
   SamplingParams params;
@@ -167,7 +175,9 @@ TEST_CASE("a stop string is cut from the text, unless it is asked for, and never
 TEST_CASE("chat renders the template, and its log-probs have bytes") {
   const Server server;
   const Json messages = {{{"role", "user"}, {"content", "hi"}}};
-  const Json chat = server.good("/v1/chat/completions", {{"messages", messages}, {"seed", 1}, {"max_tokens", 5}, {"logprobs", true}, {"top_logprobs", 2}, {"return_token_ids", true}});
+  const Json chat = server.good(
+      "/v1/chat/completions",
+      {{"messages", messages}, {"seed", 1}, {"max_tokens", 5}, {"logprobs", true}, {"top_logprobs", 2}, {"return_token_ids", true}});
   const Json plain = server.good("/v1/completions", {{"prompt", "user: hi\n"}, {"seed", 1}, {"max_tokens", 5}, {"return_token_ids", true}});
   CHECK(chat["choices"][0]["token_ids"] == plain["choices"][0]["token_ids"]);
   CHECK(chat["choices"][0]["message"]["content"] == plain["choices"][0]["text"]);
@@ -178,9 +188,21 @@ TEST_CASE("chat renders the template, and its log-probs have bytes") {
 
 TEST_CASE("TRL's server of up to 1.10: ids and nested log-probs, generation_kwargs win") {
   const Server server;
-  const Json trl = server.good("/generate/", {{"prompts", {"one", "two"}}, {"images", nullptr}, {"n", 2}, {"repetition_penalty", 1.0}, {"temperature", 1.0}, {"top_p", 1.0}, {"top_k", -1}, {"min_p", 0.0},
-                                              {"max_tokens", 16}, {"logprobs", 0}, {"structured_outputs_regex", nullptr}, {"generation_kwargs", {{"seed", 9}, {"max_tokens", 7}}}});
-  const Json plain = server.good("/v1/completions", {{"prompt", {"one", "two"}}, {"n", 2}, {"seed", 9}, {"max_tokens", 7}, {"logprobs", 0}, {"return_token_ids", true}});
+  const Json trl = server.good("/generate/", {{"prompts", {"one", "two"}},
+                                              {"images", nullptr},
+                                              {"n", 2},
+                                              {"repetition_penalty", 1.0},
+                                              {"temperature", 1.0},
+                                              {"top_p", 1.0},
+                                              {"top_k", -1},
+                                              {"min_p", 0.0},
+                                              {"max_tokens", 16},
+                                              {"logprobs", 0},
+                                              {"structured_outputs_regex", nullptr},
+                                              {"generation_kwargs", {{"seed", 9}, {"max_tokens", 7}}}});
+  const Json plain =
+      server.good("/v1/completions",
+                  {{"prompt", {"one", "two"}}, {"n", 2}, {"seed", 9}, {"max_tokens", 7}, {"logprobs", 0}, {"return_token_ids", true}});
   REQUIRE(trl["completion_ids"].size() == 4);
   CHECK(trl["prompt_ids"][1] == Json({'t', 'w', 'o'}));
   for (std::size_t i = 0; i < 4; ++i) {
@@ -219,7 +241,8 @@ TEST_CASE("what cannot be served is a 400 that names the field") {
   server.bad(path, std::string(100000, '['), 400, "nested");
   server.bad("/nowhere", "{}", 404, "no such route");
   server.bad("/v1/models", "{}", 405, "GET");
-  CHECK(server.good(path, {{"prompt", "a"}, {"echo", false}, {"presence_penalty", 0}, {"suffix", nullptr}, {"user", "me"}})["choices"].size() == 1);
+  CHECK(server.good(path, {{"prompt", "a"}, {"echo", false}, {"presence_penalty", 0}, {"suffix", nullptr}, {"user", "me"}})["choices"]
+            .size() == 1);
 }
 
 TEST_CASE("weights that cannot be read leave the old ones in use") {

@@ -21,7 +21,8 @@ using Inputs = std::vector<at::Tensor>;
 
 /// Inputs: x, weight, bias, a and b of an adapter on rows 3..7, a and b of one on all rows.
 Inputs random_inputs(std::int64_t rows) {
-  return {at::randn({rows, 12}), at::randn({10, 12}), at::randn({10}), at::randn({2, 12}), at::randn({5, 2}), at::randn({3, 12}), at::randn({10, 3})};
+  return {at::randn({rows, 12}), at::randn({10, 12}), at::randn({10}),   at::randn({2, 12}),
+          at::randn({5, 2}),     at::randn({3, 12}),  at::randn({10, 3})};
 }
 
 std::vector<LowRank> adapters_of(const Inputs& t) { return {{t[3], t[4], 3, 0.5}, {t[5], t[6], 0, 2.0}}; }

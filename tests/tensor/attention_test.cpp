@@ -119,6 +119,5 @@ TEST_CASE("the reference attention passes finite differences in float64") {
 TEST_CASE("attention refuses shapes that do not fit, and shows them") {
   SegmentTree tree;
   tree.add(4, -1);
-  CHECK_THROWS_WITH(tree_attention(at::zeros({3, 2, 4}), at::zeros({3, 1, 4}), at::zeros({3, 1, 4}), tree, 1.0),
-                    Catch::Contains("3 vs 4"));
+  CHECK_THROWS_WITH(tree_attention(at::zeros({3, 2, 4}), at::zeros({3, 1, 4}), at::zeros({3, 1, 4}), tree, 1.0), Catch::Contains("3 vs 4"));
 }

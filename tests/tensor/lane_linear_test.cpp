@@ -41,7 +41,8 @@ at::Tensor reference(const at::Tensor& x, const LaneMatrix& matrix, LaneOutput o
 
 TEST_CASE("lane products equal the plain loop for every instruction set, shape and type of weights") {
   at::manual_seed(1);
-  const std::vector<Case> cases{{16, 24, 8}, {32, 50, 33}, {48, 7, 100}, {64, 96, 64}, {80, 25, 40}, {128, 1, 17}, {16, 30, 1024}, {32, 61, 2048}};
+  const std::vector<Case> cases{{16, 24, 8},  {32, 50, 33}, {48, 7, 100},   {64, 96, 64},
+                                {80, 25, 40}, {128, 1, 17}, {16, 30, 1024}, {32, 61, 2048}};
   for (const Isa isa : available())
     for (const Case& c : cases)
       for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {

@@ -43,8 +43,7 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
   const std::string nested_loops =
       "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% "
       "endfor %}";
-  const std::string double_it =
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}{% set ns.x = ns.x ";
+  const std::string double_it = "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}{% set ns.x = ns.x ";
   const std::string fold = "{% set ns = namespace(x=[]) %}{% for i in range(";
   const std::vector<Hostile> all = {
       {repeated("x", (1 << 20) + 1), "above the limit"},
@@ -92,16 +91,13 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
        "steps"},
       {"{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}", "contains itself"},
       {"{% set ns = namespace() %}{% set ns.me = [ns] %}{{ ns.me | tojson }}", "Namespace"},
-      {"{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = ns.x + ['aaaa'] %}{% endfor %}",
-       "values of more"},
+      {"{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = ns.x + ['aaaa'] %}{% endfor %}", "values of more"},
       {"{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{% set b = a ~ i %}{% endfor %}", "values of more"},
       {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 4999999 ~ 'b' %}{% for i in range(99999) %}{{ b in a }}{% endfor "
        "%}",
        "steps"},
-      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}{% for i in range(99999) %}{{ a == b }}{% endfor %}",
-       "steps"},
-      {"{% set a = ('a' * 200000).split('a') | list %}{% for i in range(99999) %}{{ a | sort | length }}{% endfor %}",
-       "steps"},
+      {"{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}{% for i in range(99999) %}{{ a == b }}{% endfor %}", "steps"},
+      {"{% set a = ('a' * 200000).split('a') | list %}{% for i in range(99999) %}{{ a | sort | length }}{% endfor %}", "steps"},
       {"{{ 'x'.center(10**12) }}", "above the limit"},
       {"{{ 'x' | center(10**12) }}", "above the limit"},
       {"{{ '\t'.expandtabs(10**9) }}", "above the limit"},
@@ -149,16 +145,11 @@ TEST_CASE("hostile templates end in an error, soon", "[chat_template][hostile]")
 TEST_CASE("objects that hold each other are freed", "[chat_template][hostile]") {
   // Meaningful under the address sanitizer, which reports what is left.
   CHECK(render("{% set ns = namespace(l=[]) %}{% set ns.me = ns %}{% set ns.l = [ns, ns.l] %}ok") == "ok");
-  CHECK(
-      render(
-          "{% macro m() %}{% set ns.m = m %}{{ ns.m is defined }}{% endmacro %}{% set ns = namespace() %}{{ m() }}") ==
-      "True");
-  CHECK(render(
-            "{% set ns = namespace() %}{% for i in range(3) %}{% set ns.l = loop %}{{ loop.changed(loop) }}{% endfor %}"
-            "{{ ns.l.changed(ns.l) }}{{ ns.l.length }}") == "TrueFalseFalseTrue3");
-  CHECK(
-      render("{% set h = namespace(p=0) %}{% for i in range(50000) %}{% set old = h.p %}{% set n = namespace(p=old) %}"
-             "{% set h.p = n %}{% endfor %}ok") == "ok");
+  CHECK(render("{% macro m() %}{% set ns.m = m %}{{ ns.m is defined }}{% endmacro %}{% set ns = namespace() %}{{ m() }}") == "True");
+  CHECK(render("{% set ns = namespace() %}{% for i in range(3) %}{% set ns.l = loop %}{{ loop.changed(loop) }}{% endfor %}"
+               "{{ ns.l.changed(ns.l) }}{{ ns.l.length }}") == "TrueFalseFalseTrue3");
+  CHECK(render("{% set h = namespace(p=0) %}{% for i in range(50000) %}{% set old = h.p %}{% set n = namespace(p=old) %}"
+               "{% set h.p = n %}{% endfor %}ok") == "ok");
   CHECK(render("{% set h = namespace(f=0) %}{% for i in range(50000) %}{% set old = h.f %}{% macro g() %}{{ old }}{% "
                "endmacro %}"
                "{% set h.f = g %}{% endfor %}ok") == "ok");

@@ -21,8 +21,7 @@ Json read_json(const std::string& path) {
 }
 
 /// `expected` null: both must refuse.
-void check_case(const std::string& source, const std::string& messages, const ChatTemplate::Options& options,
-                const Json& expected) {
+void check_case(const std::string& source, const std::string& messages, const ChatTemplate::Options& options, const Json& expected) {
   if (expected.is_null()) {
     CHECK_THROWS_AS(ChatTemplate(source).render_json(messages, options), grpo::Error);
     return;
@@ -62,8 +61,9 @@ TEST_CASE("random templates render, or fail, as jinja2's do", "[chat_template][o
     options.bos_token = "<s>";
     options.eos_token = "</s>";
     options.extra_json = one["extra"].dump();
-    INFO("seed " << one["seed"] << "\n" << one["template"].get<std::string>() << "\nmessages " << one["messages"]
-                 << "\nextra " << one["extra"] << "\nwhy " << one["why"]);
+    INFO("seed " << one["seed"] << "\n"
+                 << one["template"].get<std::string>() << "\nmessages " << one["messages"] << "\nextra " << one["extra"] << "\nwhy "
+                 << one["why"]);
     check_case(one["template"].get<std::string>(), one["messages"].dump(), options, one["expected"]);
   }
   CHECK(oracle["cases"].size() >= 200);

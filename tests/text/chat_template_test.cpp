@@ -20,9 +20,8 @@ using grpo::test::render;
 class Folder {
  public:
   Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("grpo_chat_template_" + std::to_string(count_++) + "_" +
-               std::to_string(std::hash<std::thread::id>()(std::this_thread::get_id())))) {
+      : path_(std::filesystem::temp_directory_path() / ("grpo_chat_template_" + std::to_string(count_++) + "_" +
+                                                        std::to_string(std::hash<std::thread::id>()(std::this_thread::get_id())))) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
@@ -30,9 +29,7 @@ class Folder {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name, std::ios::binary) << text; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
@@ -79,8 +76,7 @@ TEST_CASE("a model's template is found where it keeps it", "[chat_template]") {
                R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
   CHECK(grpo::find_chat_template(folder.path()) == "d");
   folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "t"}]})");
-  CHECK_THROWS_WITH(grpo::find_chat_template(folder.path()),
-                    Catch::Contains("\"default\"") && Catch::Contains("tool_use"));
+  CHECK_THROWS_WITH(grpo::find_chat_template(folder.path()), Catch::Contains("\"default\"") && Catch::Contains("tool_use"));
   for (const char* bad : {R"({"chat_template": 3})", R"({"chat_template": [3]})", "[]", "{\"chat_template\": \"", ""}) {
     folder.write("tokenizer_config.json", bad);
     CHECK_THROWS_WITH(grpo::find_chat_template(folder.path()), Catch::Contains("tokenizer_config.json"));
@@ -99,8 +95,7 @@ TEST_CASE("variables are those that transformers passes", "[chat_template]") {
   options.bos_token = "<s>";
   options.eos_token = "</s>";
   options.extra_json = R"({"enable_thinking": false, "eos_token": "E"})";
-  CHECK(ChatTemplate("{{ bos_token }}{{ enable_thinking }}{{ eos_token }}").render(std::vector<Message>{}, options) ==
-        "<s>FalseE");
+  CHECK(ChatTemplate("{{ bos_token }}{{ enable_thinking }}{{ eos_token }}").render(std::vector<Message>{}, options) == "<s>FalseE");
   CHECK_THAT(complaint("x", "[1]"), Catch::Contains("JSON object"));
   CHECK_THAT(complaint("x", "{\"a\": "), Catch::Contains("not valid JSON"));
   CHECK_THAT(complaint("x", R"({"messages": []})"), Catch::Contains("'messages'"));
@@ -111,8 +106,7 @@ TEST_CASE("variables are those that transformers passes", "[chat_template]") {
 }
 
 TEST_CASE("bytes that are no UTF-8 become U+FFFD, and lengths count characters", "[chat_template]") {
-  const ChatTemplate chat(
-      "{{ messages[0].content | length }} {{ messages[0].content[1] }} {{ messages[0].content | tojson }}");
+  const ChatTemplate chat("{{ messages[0].content | length }} {{ messages[0].content[1] }} {{ messages[0].content | tojson }}");
   CHECK(chat.render({{"user", "a\xFF\xC3z\xF0\x9F\x98\x80"}}, {}) == "5 \uFFFD \"a\uFFFD\uFFFDz\U0001F600\"");
   CHECK_THROWS_WITH(ChatTemplate("ab\xC0\x80"), Catch::Contains("UTF-8 at byte 2"));
 }
@@ -201,16 +195,15 @@ TEST_CASE("text that does not parse is refused", "[chat_template]") {
 }
 
 TEST_CASE("a filter that nobody knows is refused where jinja2 refuses it", "[chat_template]") {
-  for (const char* bad : {"{{ 1 | frob }}", "{% for x in [] %}{{ 1 | frob }}{% endfor %}", "{{ 1 is frob }}",
-                          "{% if false %}{% for x in [] %}{{ 1 | frob }}{% endfor %}{% endif %}",
-                          "{% macro m() %}{{ 1 | frob }}{% endmacro %}"}) {
+  for (const char* bad :
+       {"{{ 1 | frob }}", "{% for x in [] %}{{ 1 | frob }}{% endfor %}", "{{ 1 is frob }}",
+        "{% if false %}{% for x in [] %}{{ 1 | frob }}{% endfor %}{% endif %}", "{% macro m() %}{{ 1 | frob }}{% endmacro %}"}) {
     INFO(bad);
     CHECK_THROWS_WITH(ChatTemplate(bad), Catch::Contains("'frob'"));
   }
   for (const char* good :
-       {"{% if false %}{{ 1 | frob }}{% endif %}ok", "{{ 'ok' if true else 1 | frob }}",
-        "{{ 1 | frob if false else 'ok' }}", "{% for x in [] %}{% if x | frob %}{% endif %}{% else %}ok{% endfor %}",
-        "{% if true %}ok{% else %}{{ 1 is frob }}{% endif %}"}) {
+       {"{% if false %}{{ 1 | frob }}{% endif %}ok", "{{ 'ok' if true else 1 | frob }}", "{{ 1 | frob if false else 'ok' }}",
+        "{% for x in [] %}{% if x | frob %}{% endif %}{% else %}ok{% endfor %}", "{% if true %}ok{% else %}{{ 1 is frob }}{% endif %}"}) {
     INFO(good);
     CHECK(render(good) == "ok");
   }
@@ -219,10 +212,9 @@ TEST_CASE("a filter that nobody knows is refused where jinja2 refuses it", "[cha
 }
 
 TEST_CASE("the sandbox forbids what it forbids in Python", "[chat_template]") {
-  for (const char* bad :
-       {"{{ [1].append(2) }}", "{{ {}.update({}) }}", "{{ {'a': 1}.pop('a') }}", "{{ ''.__class__.__mro__ }}",
-        "{{ messages.sort() }}", "{{ messages.__len__() }}", "{% set x.y = 1 %}", "{% set messages.y = 1 %}",
-        "{% set ns = namespace(_a=1) %}", "{% set ns = namespace() %}{% set ns._a = 1 %}", "{{ ''.format_map({}) }}"}) {
+  for (const char* bad : {"{{ [1].append(2) }}", "{{ {}.update({}) }}", "{{ {'a': 1}.pop('a') }}", "{{ ''.__class__.__mro__ }}",
+                          "{{ messages.sort() }}", "{{ messages.__len__() }}", "{% set x.y = 1 %}", "{% set messages.y = 1 %}",
+                          "{% set ns = namespace(_a=1) %}", "{% set ns = namespace() %}{% set ns._a = 1 %}", "{{ ''.format_map({}) }}"}) {
     INFO(bad);
     CHECK_FALSE(complaint(bad).empty());
   }
@@ -236,8 +228,7 @@ TEST_CASE("one template renders in many threads at once", "[chat_template]") {
   for (std::size_t t = 0; t < wrong.size(); ++t) {
     threads.emplace_back([&, t] {
       const std::string word = "word" + std::to_string(t);
-      for (int i = 0; i < 300; ++i)
-        wrong[t] += chat.render({{"user", word}}, {}) != "user:WORD" + std::to_string(t) + ";";
+      for (int i = 0; i < 300; ++i) wrong[t] += chat.render({{"user", word}}, {}) != "user:WORD" + std::to_string(t) + ";";
     });
   }
   for (std::thread& thread : threads) thread.join();

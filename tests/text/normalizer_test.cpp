@@ -20,8 +20,7 @@ TEST_CASE("NFC composes, orders marks and respects blocking", "[normalizer]") {
 }
 
 TEST_CASE("normalising twice changes nothing", "[normalizer]") {
-  for (const std::string text :
-       {"\u1e9b\u0323", "\u0344\u0345", "\u09c7\u09be\u09d7", "\u0f73\u0f71", "\ufb1d\ufb2c"}) {
+  for (const std::string text : {"\u1e9b\u0323", "\u0344\u0345", "\u09c7\u09be\u09d7", "\u0f73\u0f71", "\ufb1d\ufb2c"}) {
     CHECK(to_nfc(to_nfc(text)) == to_nfc(text));
   }
 }

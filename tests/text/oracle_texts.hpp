@@ -15,8 +15,7 @@ inline std::string from_hex(const json& hex) {
   const auto& digits = hex.get_ref<const std::string&>();
   const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   std::string bytes;
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
-    bytes.push_back(static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1])));
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) bytes.push_back(static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1])));
   return bytes;
 }
 

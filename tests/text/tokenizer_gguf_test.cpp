@@ -64,8 +64,7 @@ class GgufWriter {
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& name)
-      : path(std::filesystem::temp_directory_path() / (std::to_string(reinterpret_cast<std::uintptr_t>(this)) + name)) {
-  }
+      : path(std::filesystem::temp_directory_path() / (std::to_string(reinterpret_cast<std::uintptr_t>(this)) + name)) {}
   ~TemporaryFile() { std::filesystem::remove(path); }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -75,8 +74,7 @@ class TemporaryFile {
 std::string from_hex(const json& hex) {
   const auto& digits = hex.get_ref<const std::string&>();
   std::string text;
-  for (std::size_t i = 0; i < digits.size(); i += 2)
-    text += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  for (std::size_t i = 0; i < digits.size(); i += 2) text += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
   return text;
 }
 

@@ -77,10 +77,11 @@ TEST_CASE("a first token, named tokens and tokens of users keep their roles", "[
   json root = family("gpt2");
   const auto count = root["model"]["vocab"].size();
   root["added_tokens"].push_back({{"id", count}, {"content", "two words"}, {"special", false}});
-  root["post_processor"] = {{"type", "TemplateProcessing"},
-                            {"single", {{{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-                            {"pair", json::array()},
-                            {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {0}}, {"tokens", {"<|endoftext|>"}}}}}}};
+  root["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {{{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", json::array()},
+      {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {0}}, {"tokens", {"<|endoftext|>"}}}}}}};
   const json config = {{"eos_token", {{"content", "<|endoftext|>"}}}, {"pad_token", "two words"}};
   const GgufTokenizer written = grpo::gguf_tokenizer(*tokenizer_of(root, config), static_cast<std::int64_t>(count) + 1, std::nullopt);
   CHECK(written.eos == 0);
@@ -101,8 +102,12 @@ TEST_CASE("SentencePiece's BPE gets scores that rank its merges", "[tokenizer][g
   std::vector<float> scores;
   for (std::size_t id = 0; id < tokens.size(); ++id) scores.push_back(id < 259 ? 0.0F : -static_cast<float>(id - 259));
   for (const bool prefix : {true, false}) {
-    const GgufTokenizer first{{{"tokenizer.ggml.model", std::string("llama")}, {"tokenizer.ggml.tokens", tokens}, {"tokenizer.ggml.token_type", types},
-                               {"tokenizer.ggml.scores", scores}, {"tokenizer.ggml.unknown_token_id", 0U}, {"tokenizer.ggml.add_space_prefix", prefix}}};
+    const GgufTokenizer first{{{"tokenizer.ggml.model", std::string("llama")},
+                               {"tokenizer.ggml.tokens", tokens},
+                               {"tokenizer.ggml.token_type", types},
+                               {"tokenizer.ggml.scores", scores},
+                               {"tokenizer.ggml.unknown_token_id", 0U},
+                               {"tokenizer.ggml.add_space_prefix", prefix}}};
     const auto tokenizer = again(first);
     const GgufTokenizer written = grpo::gguf_tokenizer(*tokenizer, tokenizer->vocab_size(), std::nullopt);
     CHECK(entry<std::string>(written, "tokenizer.ggml.model") == "llama");
@@ -110,8 +115,10 @@ TEST_CASE("SentencePiece's BPE gets scores that rank its merges", "[tokenizer][g
     CHECK(entry<std::vector<std::string>>(written, "tokenizer.ggml.tokens") == tokens);
     CHECK(entry<std::vector<std::int32_t>>(written, "tokenizer.ggml.token_type") == types);
     const auto read = again(written);
-    CHECK(json::parse(read->files().front().second)["model"]["merges"] == json::parse(tokenizer->files().front().second)["model"]["merges"]);
-    for (const char* text : {"hello world", "  two blanks", "na\xC3\xAFve \xF0\x9F\xA6\x86", ""}) CHECK(read->encode(text) == tokenizer->encode(text));
+    CHECK(json::parse(read->files().front().second)["model"]["merges"] ==
+          json::parse(tokenizer->files().front().second)["model"]["merges"]);
+    for (const char* text : {"hello world", "  two blanks", "na\xC3\xAFve \xF0\x9F\xA6\x86", ""})
+      CHECK(read->encode(text) == tokenizer->encode(text));
   }
 }
 

@@ -15,11 +15,11 @@
 namespace {
 
 using grpo::Tokenizer;
-using nlohmann::json;
 using grpo::testing::Digest;
 using grpo::testing::from_hex;
 using grpo::testing::Generator;
 using grpo::testing::Ids;
+using nlohmann::json;
 
 constexpr std::size_t kBlock = 1000;
 
@@ -144,9 +144,7 @@ json patched(json root, const json& patch) {
   return root;
 }
 
-std::unique_ptr<Tokenizer> from_json(const json& root) {
-  return grpo::tokenizer_from_json(root.dump(), "test.json", {});
-}
+std::unique_ptr<Tokenizer> from_json(const json& root) { return grpo::tokenizer_from_json(root.dump(), "test.json", {}); }
 
 }  // namespace
 
@@ -198,9 +196,8 @@ TEST_CASE("encode_batch passes on what a text throws", "[tokenizer][kinds]") {
 }
 
 TEST_CASE("an unknown character costs the lowest score less 10", "[tokenizer][kinds]") {
-  const json model = {{"type", "Unigram"},
-                      {"unk_id", 0},
-                      {"vocab", json::array({{"<unk>", 0.0}, {"ab", -15.0}, {"c", -8.0}, {"bc", -1.0}})}};
+  const json model = {
+      {"type", "Unigram"}, {"unk_id", 0}, {"vocab", json::array({{"<unk>", 0.0}, {"ab", -15.0}, {"c", -8.0}, {"bc", -1.0}})}};
   CHECK(from_json({{"model", model}})->encode("abc") == Ids{1, 2});  // -23, against -15 - 10 - 1
 }
 
@@ -212,9 +209,18 @@ TEST_CASE("a normalizer cannot blow a text up", "[tokenizer][kinds]") {
 }
 
 TEST_CASE("any value of a tokenizer.json may be anything: an Error, or a tokenizer that works", "[tokenizer][kinds]") {
-  const std::vector<json> values = {nullptr, true,           -1,          1e300,          "x",
-                                    "",      json::array(),  json::object(), json::array({1, "a"}), 4'000'000'000U,
-                                    "\u2581", {{"type", "Sequence"}}};
+  const std::vector<json> values = {nullptr,
+                                    true,
+                                    -1,
+                                    1e300,
+                                    "x",
+                                    "",
+                                    json::array(),
+                                    json::object(),
+                                    json::array({1, "a"}),
+                                    4'000'000'000U,
+                                    "\u2581",
+                                    {{"type", "Sequence"}}};
   Generator draw(7);
   std::size_t refusals = 0;
   for (const auto& [kind, expected] : oracle()["kinds"].items()) {
@@ -247,30 +253,55 @@ TEST_CASE("hostile tokenizer.json files of every kind are refused", "[tokenizer]
     change(root);
     CHECK_THROWS_WITH(from_json(root), Catch::StartsWith("test.json: ") && Catch::Contains(why));
   };
-  refused("unigram", [](json& r) { r["model"]["vocab"] = json::array(); }, "unk_id");
-  refused("unigram", [](json& r) { r["model"]["vocab"][5][1] = nullptr; }, "vocab entry 5");
-  refused("unigram", [](json& r) { r["model"]["vocab"][5] = 3; }, "vocab entry 5");
-  refused("unigram", [](json& r) { r["model"]["unk_id"] = 1'000'000; }, "unk_id is 1000000");
-  refused("unigram", [](json& r) { r["model"]["unk_id"] = -1; }, "unk_id is -1");
-  refused("unigram", [](json& r) { r["model"]["byte_fallback"] = 1; }, "byte_fallback");
-  refused("unigram", [](json& r) { r["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "?"}}; }, "base64");
-  refused("unigram", [](json& r) { r["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "/////w=="}}; },
-          "damaged");
-  refused("unigram", [](json& r) { r["pre_tokenizer"]["replacement"] = "ab"; }, "expected one character");
-  refused("unigram", [](json& r) { r["pre_tokenizer"]["prepend_scheme"] = "last"; }, "prepend_scheme 'last'");
-  refused("unigram", [](json& r) { r["pre_tokenizer"]["add_prefix_space"] = false; }, "add_prefix_space");
-  refused("word_piece", [](json& r) { r["model"]["max_input_chars_per_word"] = 1'000'000'000; }, "max_input_chars");
-  refused("word_piece", [](json& r) { r["model"]["max_input_chars_per_word"] = -1; }, "max_input_chars");
-  refused("bpe", [](json& r) { r["model"]["dropout"] = 0.5; }, "dropout 0.5");
-  refused("bpe", [](json& r) { r["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}; }, "start");
-  refused("suffix", [](json& r) { r["decoder"]["suffix"] = ""; }, "empty suffix");
+  refused(
+      "unigram", [](json& r) { r["model"]["vocab"] = json::array(); }, "unk_id");
+  refused(
+      "unigram", [](json& r) { r["model"]["vocab"][5][1] = nullptr; }, "vocab entry 5");
+  refused(
+      "unigram", [](json& r) { r["model"]["vocab"][5] = 3; }, "vocab entry 5");
+  refused(
+      "unigram", [](json& r) { r["model"]["unk_id"] = 1'000'000; }, "unk_id is 1000000");
+  refused(
+      "unigram", [](json& r) { r["model"]["unk_id"] = -1; }, "unk_id is -1");
+  refused(
+      "unigram", [](json& r) { r["model"]["byte_fallback"] = 1; }, "byte_fallback");
+  refused(
+      "unigram",
+      [](json& r) {
+        r["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "?"}};
+      },
+      "base64");
+  refused(
+      "unigram",
+      [](json& r) {
+        r["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "/////w=="}};
+      },
+      "damaged");
+  refused(
+      "unigram", [](json& r) { r["pre_tokenizer"]["replacement"] = "ab"; }, "expected one character");
+  refused(
+      "unigram", [](json& r) { r["pre_tokenizer"]["prepend_scheme"] = "last"; }, "prepend_scheme 'last'");
+  refused(
+      "unigram", [](json& r) { r["pre_tokenizer"]["add_prefix_space"] = false; }, "add_prefix_space");
+  refused(
+      "word_piece", [](json& r) { r["model"]["max_input_chars_per_word"] = 1'000'000'000; }, "max_input_chars");
+  refused(
+      "word_piece", [](json& r) { r["model"]["max_input_chars_per_word"] = -1; }, "max_input_chars");
+  refused(
+      "bpe", [](json& r) { r["model"]["dropout"] = 0.5; }, "dropout 0.5");
+  refused(
+      "bpe",
+      [](json& r) {
+        r["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}};
+      },
+      "start");
+  refused(
+      "suffix", [](json& r) { r["decoder"]["suffix"] = ""; }, "empty suffix");
   const std::string deep(2'000'000, '[');
   CHECK_THROWS_WITH(grpo::tokenizer_from_json(deep, "deep.json", {}), Catch::Contains("nested deeper"));
   CHECK_THROWS_WITH(grpo::tokenizer_from_json("{\"model\":" + deep, "deep.json", {}), Catch::Contains("nested deeper"));
-  CHECK_THROWS_AS(grpo::tokenizer_from_json(R"({"model":{"type":"Unigram","vocab":[["a",1e999]]}})", "x.json", {}),
-                  grpo::Error);
-  CHECK_THROWS_AS(grpo::tokenizer_from_json(R"({"model":{"type":"Unigram","vocab":[["a",NaN]]}})", "x.json", {}),
-                  grpo::Error);
+  CHECK_THROWS_AS(grpo::tokenizer_from_json(R"({"model":{"type":"Unigram","vocab":[["a",1e999]]}})", "x.json", {}), grpo::Error);
+  CHECK_THROWS_AS(grpo::tokenizer_from_json(R"({"model":{"type":"Unigram","vocab":[["a",NaN]]}})", "x.json", {}), grpo::Error);
   const auto empty = grpo::tokenizer_from_json(R"({"model":{"type":"Unigram","vocab":[]}})", "x.json", {});
   CHECK(empty->encode("").empty());
   CHECK_THROWS_AS(empty->encode("a"), grpo::Error);

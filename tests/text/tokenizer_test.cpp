@@ -18,11 +18,11 @@
 namespace {
 
 using grpo::Tokenizer;
-using nlohmann::json;
 using grpo::testing::Digest;
 using grpo::testing::from_hex;
 using grpo::testing::Generator;
 using grpo::testing::Ids;
+using nlohmann::json;
 
 constexpr const char* kModel = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -42,9 +42,7 @@ const Tokenizer& smollm2() {
   return *kTokenizer;
 }
 
-std::unique_ptr<Tokenizer> from_json(const json& root) {
-  return grpo::tokenizer_from_json(root.dump(), "test.json", {});
-}
+std::unique_ptr<Tokenizer> from_json(const json& root) { return grpo::tokenizer_from_json(root.dump(), "test.json", {}); }
 
 std::vector<std::string> random_texts(std::size_t count) {
   std::vector<std::string> fragments;
@@ -107,9 +105,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name, std::ios::binary) << text; }
 
  private:
   std::filesystem::path path_;
@@ -253,10 +249,9 @@ TEST_CASE("long and hostile texts end, and lose nothing", "[tokenizer]") {
   };
   const auto llama3 = grpo::load_tokenizer("tests/oracle/bpe_llama3.json");
   const auto qwen2 = grpo::load_tokenizer("tests/oracle/bpe_qwen2.json");
-  for (const std::string& text :
-       {repeat("a"), repeat("abcdefghij"), repeat(" "), repeat("\n"), repeat(" \n") + "x", repeat(" ") + "x",
-        repeat("1"), repeat("!"), repeat("\xE6\x97\xA5"), repeat("e\xCC\x81"), repeat("\xCC\x81\xCC\xA3"),
-        repeat("<|im_en"), repeat("'"), repeat("'s"), repeat("\t\r")}) {
+  for (const std::string& text : {repeat("a"), repeat("abcdefghij"), repeat(" "), repeat("\n"), repeat(" \n") + "x", repeat(" ") + "x",
+                                  repeat("1"), repeat("!"), repeat("\xE6\x97\xA5"), repeat("e\xCC\x81"), repeat("\xCC\x81\xCC\xA3"),
+                                  repeat("<|im_en"), repeat("'"), repeat("'s"), repeat("\t\r")}) {
     for (const Tokenizer* tokenizer : std::initializer_list<const Tokenizer*>{&smollm2(), llama3.get()})
       CHECK(same(tokenizer->decode(tokenizer->encode(text)), text));
     CHECK_FALSE(qwen2->encode(text).empty());  // NFC may change the text
@@ -269,13 +264,10 @@ TEST_CASE("long and hostile texts end, and lose nothing", "[tokenizer]") {
 
 TEST_CASE("a pattern that explodes gives up on the text, not on the caller", "[tokenizer]") {
   json root = json::parse(read_file("tests/oracle/bpe_gpt2.json"));
-  const json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", "(a|aa|aaa)+(a|aa)+(a|aaa)+$b"}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
-  root["pre_tokenizer"] = {
-      {"type", "Sequence"},
-      {"pretokenizers", {split, {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", "(a|aa|aaa)+(a|aa)+(a|aaa)+$b"}}}, {"behavior", "Isolated"}, {"invert", false}};
+  root["pre_tokenizer"] = {{"type", "Sequence"},
+                           {"pretokenizers", {split, {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
   const std::string text(20'000, 'a');
   const auto tokenizer = from_json(root);
   CHECK(same(tokenizer->decode(tokenizer->encode(text)), text));
@@ -312,9 +304,9 @@ TEST_CASE("files() of a GGUF load as the same tokenizer", "[tokenizer]") {
   CHECK(config["pad_token"] == "<|im_end|>");
   CHECK(config["model_max_length"] == 8192);
   CHECK_THAT(config["chat_template"].get<std::string>(), Catch::StartsWith("{% for message in messages %}"));
-  CHECK(again->files() == std::vector<std::pair<std::string, std::string>>{
-                              {"tokenizer.json", read_file(folder.path() / "tokenizer.json")},
-                              {"tokenizer_config.json", read_file(folder.path() / "tokenizer_config.json")}});
+  CHECK(again->files() ==
+        std::vector<std::pair<std::string, std::string>>{{"tokenizer.json", read_file(folder.path() / "tokenizer.json")},
+                                                         {"tokenizer_config.json", read_file(folder.path() / "tokenizer_config.json")}});
 }
 
 TEST_CASE("files() of a folder are its own, byte for byte", "[tokenizer]") {
@@ -324,8 +316,7 @@ TEST_CASE("files() of a folder are its own, byte for byte", "[tokenizer]") {
   folder.write("chat_template.jinja", "{{ x }}\n");
   folder.write("config.json", "{}");
   CHECK(grpo::load_tokenizer(folder.path())->files() ==
-        std::vector<std::pair<std::string, std::string>>{{"tokenizer.json", source},
-                                                         {"chat_template.jinja", "{{ x }}\n"}});
+        std::vector<std::pair<std::string, std::string>>{{"tokenizer.json", source}, {"chat_template.jinja", "{{ x }}\n"}});
 }
 
 TEST_CASE("what cannot be read is refused by name", "[tokenizer]") {

@@ -11,9 +11,9 @@
 #include <thread>
 
 using namespace grpo;
+using Catch::Matchers::Contains;
 using grpo::testing::same;
 using grpo::testing::TrainingFixture;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -82,7 +82,8 @@ TEST_CASE("too many failures end the run before the batch counts, with the hooks
     FAIL("the run went on");
   } catch (const RewardsFailed& error) {
     CHECK(error.kind() == ErrorKind::backend);
-    CHECK_THAT(error.what(), Contains("reward low_ids: 12 of 12 failed; first: the judge is down (questions:") && Contains("max_reward_failures 0.25"));
+    CHECK_THAT(error.what(),
+               Contains("reward low_ids: 12 of 12 failed; first: the judge is down (questions:") && Contains("max_reward_failures 0.25"));
   }
   CHECK(broken.steps == std::vector<std::int64_t>{1, 2});
   REQUIRE(broken.end);

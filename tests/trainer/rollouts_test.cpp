@@ -22,8 +22,8 @@ namespace {
 /// A generation batch written as a checkpoint does, and read back.
 std::optional<Rollout> through_a_file(const Rollout* pending) {
   if (pending == nullptr) return std::nullopt;
-  const std::string text =
-      to_json_lines({pending->scored.groups, pending->scored.rewards, {}, to_list(pending->ref_log_probs), to_list(pending->old_log_probs)}, 1);
+  const std::string text = to_json_lines(
+      {pending->scored.groups, pending->scored.rewards, {}, to_list(pending->ref_log_probs), to_list(pending->old_log_probs)}, 1);
   RewardTable columns;
   columns.columns = {{"low_ids", 1.0, {}, 0.0}};
   SavedGroupsReader reader(columns, 300, 128);
@@ -71,9 +71,9 @@ TEST_CASE("several iterations train on one batch with the log-probs of the polic
   CHECK(first_ids[0] == first_ids[1]);
   CHECK(first_ids[0] == first_ids[2]);
   CHECK(first_ids[3] != first_ids[2]);
-  CHECK(clipped[0] == 0.0);   // ratio 1
-  CHECK(clipped[2] > 0.05);   // the policy has moved
-  CHECK(clipped[3] == 0.0);   // sampled anew
+  CHECK(clipped[0] == 0.0);  // ratio 1
+  CHECK(clipped[2] > 0.05);  // the policy has moved
+  CHECK(clipped[3] == 0.0);  // sampled anew
   CHECK(trainer.state().prompts_drawn == 6);
 }
 
@@ -165,7 +165,8 @@ TEST_CASE("a sampler with other numbers is corrected, on one update and on sever
     for (std::int64_t i = 0; i < iterations; ++i) metrics.push_back(trainer.step().metrics);
     return metrics;
   };
-  const auto exact = run(false, true, 2, SamplerCorrection::token_truncate), ignored = run(true, false, 2, SamplerCorrection::token_truncate),
+  const auto exact = run(false, true, 2, SamplerCorrection::token_truncate),
+             ignored = run(true, false, 2, SamplerCorrection::token_truncate),
              corrected = run(true, true, 2, SamplerCorrection::token_truncate);
   // Uncorrected, the policy's own log-probs are the old ones, so the sampler's error does not matter at all.
   CHECK(ignored[1].at("loss") == Approx(exact[1].at("loss")).epsilon(1e-4).margin(1e-6));

@@ -13,8 +13,9 @@ struct Odd {
     if (item.completion == "long") return Verdict::failed(std::string(100000, 'x'));
     if (item.completion == "inf") return Verdict::of(std::numeric_limits<double>::infinity());
     if (item.completion == "see")
-      return Verdict::of(1.0, std::string(item.prompt) + "|" + std::string(item.completion) + "|" + std::string(item.solution) + "|" + std::string(item.columns) + "|" +
-                                  std::to_string(item.tokens) + "|" + std::to_string(item.truncated ? 1 : 0));
+      return Verdict::of(1.0, std::string(item.prompt) + "|" + std::string(item.completion) + "|" + std::string(item.solution) + "|" +
+                                  std::string(item.columns) + "|" + std::to_string(item.tokens) + "|" +
+                                  std::to_string(item.truncated ? 1 : 0));
     return Verdict::of(static_cast<double>(item.completion.size()));
   }
 };
