@@ -25,6 +25,7 @@ void share_cores(const Launch& launch, std::int64_t& num_threads) {
 int on_all_ranks(const char* name, const Launch& launch, const DistOptions& options, const std::function<int(World&)>& body) {
   WorldOptions world_options;
   world_options.timeout = std::chrono::seconds(options.ddp_timeout);
+  world_options.nccl = options.ddp_backend != DdpBackend::gloo;
   world_options.on_lost = [&](const std::string& why) {
     std::cerr << name << ": " << to_string(ErrorKind::backend) << " error: " << why << std::endl;
     std::_Exit(exit_code(ErrorKind::backend));

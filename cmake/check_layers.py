@@ -14,7 +14,7 @@ import re
 import sys
 
 # Layer of each room; the rooms of grpo::core come first. docs/tour.md draws the same map.
-CORE = {"base": 0, "types": 1, "config": 1, "metrics": 1, "format": 1, "text": 2, "data": 3, "reward": 3, "eval": 4}
+CORE = {"base": 0, "types": 1, "config": 1, "metrics": 1, "format": 1, "text": 2, "data": 3, "reward": 3, "eval": 4, "hub": 4}
 TORCH = {"tensor": 1, "dist": 1, "rollout": 2, "objective": 3, "policy": 3, "sampler": 4, "checkpoint": 4, "trainer": 5,
          "remote": 5, "serve": 5, "assemble": 6}
 LAYER = {**CORE, **TORCH}

@@ -24,10 +24,17 @@ if(NOT Torch_DIR)
     list(GET GRPO_VENV_TORCH 0 Torch_DIR)
   endif()
 endif()
+if(GRPO_WITH_CUDA)
+  include(cuda)
+endif()
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)
   message(FATAL_ERROR "libtorch not found. Run 'bash training.sh --setup-only' to install the pinned one into .venv, "
                       "or pass -DTorch_DIR=<libtorch>/share/cmake/Torch.")
+endif()
+
+if(GRPO_WITH_CUDA AND NOT TARGET torch_cuda)
+  message(FATAL_ERROR "GRPO_WITH_CUDA: the libtorch of ${Torch_DIR} has no CUDA; name one that has by -DTorch_DIR")
 endif()
 
 # x86 builds of libtorch export their BLAS; where one does not, the attention kernel calls libtorch's slower entry points.

@@ -9,6 +9,7 @@
 #   Torch_DIR              an own libtorch (<libtorch>/share/cmake/Torch): no Python is needed, and no .venv is made
 #   PIP_EXTRA_INDEX_URL    where pip also looks: a machine without a GPU wants PyTorch's CPU wheels
 #   GRPO_PYTHON            the Python that makes .venv, instead of the first good one on PATH
+#   GRPO_CUDA=1            take the CUDA build of torch although there is no GPU here: on a login node, for the nodes that have some
 #   GRPO_SETUP_QUIET=1     says nothing unless there is something to do
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -160,14 +161,23 @@ missing_wheels() {  # prints the wheels of stdin ("name version") that .venv lac
   done
 }
 
-# PyTorch's wheel on the default index wants CUDA: gigabytes that a machine without a GPU cannot use, and that do not
-# build without the CUDA toolkit. pip is asked what it would take, before it takes it.
+wants_cuda() { [[ ${GRPO_CUDA:-0} == 1 ]] || nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
+
+# A libtorch with CUDA, as a wheel: NCCL's headers lie beside it.
+has_cuda() {
+  local lib='.venv/lib/python3*/site-packages/torch/lib'
+  if [[ -n ${Torch_DIR:-} ]]; then lib=$Torch_DIR/../../../lib; fi
+  compgen -G "$lib/libtorch_cuda.so" >/dev/null && compgen -G "$lib/../../nvidia/nccl/include/nccl.h" >/dev/null
+}
+
+# PyTorch's wheel on the default index wants CUDA: gigabytes that a machine without a GPU cannot use. pip is asked what it would
+# take, before it takes it.
 check_torch_choice() {
   local report=build/setup-torch.json
-  if [[ $(uname -sm) != "Linux x86_64" || -n ${CUDA_HOME:-} || -d /usr/local/cuda ]] || command -v nvcc >/dev/null; then return; fi
+  if [[ $(uname -sm) != "Linux x86_64" ]] || wants_cuda; then return; fi
   "$venv_python" -m pip install -q --dry-run --no-deps --report "$report" "$1" >/dev/null 2>&1 || return 0
   if grep -qE '"(nvidia-|cuda-)[a-z0-9-]+' "$report"; then
-    stop "pip would take the CUDA build of torch, but there is no CUDA toolkit here" \
+    stop "pip would take the CUDA build of torch, but there is no GPU here (GRPO_CUDA=1 takes it all the same)" \
       "PIP_EXTRA_INDEX_URL=<the CPU index that PyTorch's install page names> bash training.sh"
   fi
 }
@@ -187,6 +197,12 @@ ensure_wheels() {
   done
   if ((${#missing[@]})); then
     step "Python packages: ${missing[*]}" build/setup.log "$venv_python" -m pip install "${missing[@]}"
+  fi
+  if has_cuda; then
+    mapfile -t missing < <(pinned pip-cuda | missing_wheels)
+    if ((${#missing[@]})); then
+      step "CUDA headers: ${missing[*]}" build/setup.log "$venv_python" -m pip install --no-deps "${missing[@]}"
+    fi
   fi
   mapfile -t missing < <(pinned pip-no-deps | missing_wheels)
   if ((${#missing[@]})); then
@@ -216,14 +232,15 @@ ensure_model() {
 # ---- 4. the build --------------------------------------------------------------------------------------------------
 
 configure() {
-  local torch_option=-UTorch_DIR
+  local torch_option=-UTorch_DIR cuda=OFF
   if [[ -n ${Torch_DIR:-} ]]; then torch_option=-DTorch_DIR=$Torch_DIR; fi
+  if has_cuda; then cuda=ON; fi
   # A build folder that moved with its checkout remembers where it was; its objects are in ccache.
   if [[ -f $build/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$build/CMakeCache.txt"; then
     rm -rf "$build"
   fi
   mkdir -p "$build"
-  step "configuring $build" "$build/configure.log" cmake --preset "$preset" "$torch_option"
+  step "configuring $build" "$build/configure.log" cmake --preset "$preset" "$torch_option" -DGRPO_WITH_CUDA=$cuda
 }
 
 compile() {
@@ -255,7 +272,7 @@ main() {
     if [[ -f $file ]]; then inputs+=("$file"); fi
   done
   local key
-  key=$({ cat "${inputs[@]}"; echo "$PWD ${Torch_DIR:-}"; } | cksum)
+  key=$({ cat "${inputs[@]}"; echo "$PWD ${Torch_DIR:-} ${GRPO_CUDA:-}"; } | cksum)
   stamp=build/.setup-$preset-${key%% *}
 
   if ! setup_is_done; then

@@ -1,6 +1,7 @@
 #include "libgrpo/assemble/assembly.hpp"
 
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/device.hpp"
 #include "libgrpo/assemble/make_sampler.hpp"
 #include "libgrpo/assemble/objectives.hpp"
 #include "libgrpo/assemble/streams.hpp"
@@ -42,10 +43,9 @@ ModelParts load_text(const Recipe& recipe) {
   return parts;
 }
 
-void load_policy(ModelParts& parts, const ModelPlace& place, const ModelConfig& config, const Recipe& recipe, World& world,
-                 const Log& log) {
-  parts.policy = open_policy(place, config, recipe);
-  parts.sampler = make_sampler(recipe, *parts.policy, *parts.tokenizer, world, log);
+void load_policy(Assembly& a, const ModelPlace& place, const ModelConfig& config, const Log& log) {
+  a.model.policy = open_policy(place, config, a.loaded.recipe, a.device);
+  a.model.sampler = make_sampler(a.loaded.recipe, *a.model.policy, *a.model.tokenizer, a.world, log);
 }
 
 void load_prompts(Assembly& a, const ModelConfig& config) {
@@ -92,7 +92,13 @@ void check_prompts(Assembly& a) {
     if (failure) std::rethrow_exception(failure);
 }
 
-TrainerState trainer_state(const RunState& s) { return {s.step, s.tokens_seen, s.bad_steps, s.prompts_drawn, s.updates_done}; }
+TrainerState trainer_state(const Assembly& a) {
+  const RunState& s = a.resumed;
+  TrainerState state{s.step, s.tokens_seen, s.bad_steps, s.prompts_drawn, s.updates_done};
+  const bool same_order = a.resumed_from && !a.loaded.recipe.checkpoint.ignore_data_skip;
+  if (same_order) state.prompts = PromptAccount(load_prompt_account(*a.resumed_from));
+  return state;
+}
 
 std::int64_t plan_warmup(const Recipe& recipe, const Plan& plan) { return warmup_length(recipe.optimizer, plan.total_steps); }
 
@@ -166,10 +172,10 @@ void load_reference_into(Assembly& a) {
   }
   const auto schedule = reference_schedule(recipe.reference);
   if (!schedule) {
-    a.reference = open_reference(reference_place(recipe), recipe.policy.torch_dtype);
+    a.reference = open_reference(reference_place(recipe), recipe.policy.torch_dtype, a.device);
     return;
   }
-  a.moving_reference = open_model(reference_place(recipe), recipe.policy.torch_dtype);
+  a.moving_reference = open_model(reference_place(recipe), recipe.policy.torch_dtype, a.device);
   a.moving_reference->freeze(recipe.policy.freeze);
   a.reference_sync = std::make_unique<ReferenceSync>(a.model.policy->parameters(), a.moving_reference->parameters(), *schedule);
   if (a.resumed_from) restore_parameters(*a.moving_reference, load_reference(*a.resumed_from));
@@ -216,7 +222,7 @@ void build_training(Assembly& a) {
                                        AheadOptions{recipe.server.max_staleness_steps, a.plan.updates_per_generation, options.total_steps});
     parts.ahead = &a.ahead->batches();
   }
-  a.trainer = std::make_unique<Trainer>(parts, options, trainer_state(a.resumed), load_rollout(a));
+  a.trainer = std::make_unique<Trainer>(parts, options, trainer_state(a), load_rollout(a));
 }
 
 /// The sum of all weights, to the last bit.
@@ -326,6 +332,9 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
   const Recipe& recipe = a->loaded.recipe;
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
 
+  a->device = device_of(recipe);
+  if (!a->device.is_cpu()) log.info("computing on " + a->device.str());
+
   // Cheap checks first: a typing error in a dataset's name must not cost the loading of a model.
   a->reward = RewardSet(recipe.reward.reward_funcs, recipe.reward.reward_weights, reward_settings(recipe));
   for (const std::string& note : a->reward.notes()) log.warning(note);
@@ -349,8 +358,9 @@ std::unique_ptr<Assembly> assemble(LoadedRecipe loaded, const Log& log, World& w
   a->objective = make_objective(recipe, objective_context(recipe, config.vocab_size, plan_warmup(recipe, a->plan)));
   a->order = std::make_unique<PromptOrder>(a->train_prompts->size(), static_cast<std::size_t>(a->plan.prompts_per_generation),
                                            static_cast<std::uint64_t>(recipe.run.seed), recipe.data.shuffle_dataset);
+  if (recipe.checkpoint.ignore_data_skip) a->resumed.prompts_drawn -= a->resumed.prompts_drawn % a->order->prompts_per_epoch();
   check_prompts(*a);
-  load_policy(a->model, place, config, recipe, world, log);
+  load_policy(*a, place, config, log);
   const std::string weights = world.size() > 1 ? weight_digest(*a->model.policy) : std::string();
   build_training(*a);
   check_agreement(*a, weights);

@@ -33,6 +33,7 @@ struct Assembly {
   explicit Assembly(World& ranks) : world(ranks) {}
   World& world;
   LoadedRecipe loaded;
+  at::Device device = at::kCPU;  ///< where models live
   std::optional<std::filesystem::path> resumed_from;
   RunState resumed;
   ModelParts model;

@@ -2,6 +2,7 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/device.hpp"
 #include "libgrpo/assemble/eval_ask.hpp"
 #include "libgrpo/assemble/eval_tasks.hpp"
 #include "libgrpo/assemble/model_origin.hpp"
@@ -80,6 +81,7 @@ class Examinee {
         name_(std::move(name)),
         place_(locate_model(name_, recipe.policy.model_revision)),
         dtype_(recipe.policy.torch_dtype),
+        device_(device_of(recipe)),
         tokenizer_(load_tokenizer(place_.text)) {}
 
   [[nodiscard]] const std::string& role() const { return role_; }
@@ -102,7 +104,7 @@ class Examinee {
     if (folder) journal = {fs::path(*folder) / (s.task.file + "." + role_), identity(s.task, model_digest(place_))};
     const SamplingParams params = s.task.sampling();
     const auto model = [this]() -> const CausalLm& {
-      if (!model_) model_ = open_model(place_, dtype_);
+      if (!model_) model_ = open_model(place_, dtype_, device_);
       return *model_;
     };
     return ask_questions(world, {model, *tokenizer_, prompts, params, s.rewards, std::move(journal), std::move(progress)});
@@ -112,6 +114,7 @@ class Examinee {
   std::string role_, name_;
   ModelPlace place_;
   TorchDtype dtype_;
+  at::Device device_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<CausalLm> model_;
 };

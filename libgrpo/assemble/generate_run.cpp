@@ -2,6 +2,7 @@
 
 #include "libgrpo/assemble/assembly.hpp"
 #include "libgrpo/assemble/data.hpp"
+#include "libgrpo/assemble/device.hpp"
 #include "libgrpo/assemble/streams.hpp"
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/sampler/in_process_sampler.hpp"
@@ -92,7 +93,7 @@ void run_generate(const Recipe& recipe, const GenerateOptions& options, const Ge
     return finish(out);
   }
   if (recipe.run.num_threads > 0) at::set_num_threads(static_cast<int>(recipe.run.num_threads));
-  const auto policy = open_model(model, recipe.policy.torch_dtype);
+  const auto policy = open_model(model, recipe.policy.torch_dtype, device_of(recipe));
   InProcessSampler sampler(*policy, *tokenizer);
   SamplingParams params = sampling_params(recipe);
   params.num_generations = options.n;

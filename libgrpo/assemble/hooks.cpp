@@ -3,8 +3,6 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
 #include "libgrpo/base/peak_memory.hpp"
-#include "libgrpo/checkpoint/optimizer_shards.hpp"
-#include "libgrpo/config/print.hpp"
 #include "libgrpo/metrics/live_block.hpp"
 #include "libgrpo/rollout/saved_groups.hpp"
 #include "libgrpo/tensor/lists.hpp"
@@ -12,7 +10,6 @@
 
 #include <chrono>
 #include <fmt/format.h>
-#include <functional>
 #include <utility>
 
 namespace grpo {
@@ -69,7 +66,10 @@ std::pair<std::int64_t, double> newest_checkpoint(const fs::path& folder) {
 MetricsHook::MetricsHook(const Assembly& a, std::ostream& out, bool live)
     : assembly_(a), progress_(make_progress(out, live, a.plan.total_steps)) {
   if (a.world.leads()) sink_.emplace(metrics_path(a), a.resumed.step);
+  a.world.watch_phases([progress = progress_.get()](const std::string& name) { progress->phase(name); });
 }
+
+MetricsHook::~MetricsHook() { assembly_.world.watch_phases({}); }
 
 void MetricsHook::write(std::int64_t step, const std::map<std::string, double>& values) {
   if (sink_) sink_->write(step, values);
@@ -157,111 +157,6 @@ void CompletionsHook::after_step(StepReport& report) {
   const fs::path folder = fs::path(assembly_.loaded.recipe.run.output_dir) / "completions";
   make_folder(folder);
   write_file(folder / fmt::format("step-{:06}.jsonl", report.step), lines);
-}
-
-void CheckpointHook::after_step(StepReport& report) {
-  const CheckpointOptions& options = assembly_.loaded.recipe.checkpoint;
-  if (options.save_strategy == SaveStrategy::steps && report.step % options.save_steps == 0) save();
-}
-
-void CheckpointHook::after_run(std::int64_t step, bool stopped) {
-  const bool inside = assembly_.trainer->pending() != nullptr || !assembly_.trainer->finished_groups().empty();
-  if (stopped && (step != saved_step_ || inside)) save();
-  finish();
-}
-
-namespace {
-
-NamedTensors parameters_of(const Policy& policy) {
-  NamedTensors named;
-  for (const Parameter& p : policy.parameters()) named.emplace_back(p.name, p.tensor.detach());
-  return named;
-}
-
-/// The generation batch that is not used up, as text; empty if the next step samples.
-std::string pending_rollout(const Trainer& trainer) {
-  const Rollout* rollout = trainer.pending();
-  if (rollout == nullptr) return {};
-  return to_json_lines(
-      {rollout->scored.groups, rollout->scored.rewards, {}, to_list(rollout->ref_log_probs), to_list(rollout->old_log_probs)},
-      trainer.state().step);
-}
-
-}  // namespace
-
-CheckpointContents CheckpointHook::contents(const Policy& policy) const {
-  const Recipe& recipe = assembly_.loaded.recipe;
-  const TrainerState& state = assembly_.trainer->state();
-  const RunState run{state.step,
-                     assembly_.optimizer->steps(),
-                     state.tokens_seen,
-                     state.bad_steps,
-                     assembly_.plan.total_steps,
-                     assembly_.order->epoch(state.prompts_drawn),
-                     static_cast<std::uint64_t>(recipe.run.seed),
-                     state.prompts_drawn,
-                     state.updates_done,
-                     assembly_.objective->state()};
-  return {policy,
-          *assembly_.model.tokenizer,
-          assembly_.optimizer->state(),
-          run,
-          to_toml(assembly_.loaded, false),
-          assembly_.moving_reference ? parameters_of(*assembly_.moving_reference) : NamedTensors(),
-          pending_rollout(*assembly_.trainer),
-          assembly_.trainer->finished_groups(),
-          chosen_template(assembly_)};
-}
-
-void CheckpointHook::save() {
-  World& world = assembly_.world;
-  world.enter_phase("checkpoint");
-  if (!world.leads() && !sharded()) return;
-  finish();  // one at a time, if a step without an update came between
-  saved_step_ = assembly_.trainer->state().step;
-  const fs::path folder = assembly_.loaded.recipe.run.output_dir;
-  if (world.leads()) partial_ = begin_checkpoint(folder, saved_step_);
-  if (sharded()) partial_ = world.gather_bytes(partial_.string())[0];  // the folder is there before anybody writes into it
-  const auto policy = whole_policy(assembly_);
-  std::function<void()> write;
-  if (world.leads()) {
-    write = [partial = partial_, ranks = sharded() ? world.size() : 1, policy, contents = contents(*policy)] {
-      write_checkpoint(partial, contents, ranks);
-    };
-  } else {
-    write = [path = partial_ / optimizer_file(world.rank(), world.size()), state = assembly_.optimizer->state()] {
-      write_tensors(path, state);
-    };
-  }
-  if (!sharded())
-    write = [this, write] {
-      write();
-      publish();
-    };
-  saving_ = std::async(std::launch::async, std::move(write)).share();
-  assembly_.optimizer->wait_for_reader([this] { finish(); });
-}
-
-/// Waits for what is being saved, of all ranks.
-void CheckpointHook::finish() {
-  if (!saving_.valid()) return;
-  const auto saving = std::exchange(saving_, {});
-  if (!sharded()) return saving.get();
-  std::string failure;
-  try {
-    saving.get();
-  } catch (const std::exception& error) {
-    failure = error.what();
-  }
-  for (const std::string& of_rank : assembly_.world.gather_bytes(failure))
-    if (!of_rank.empty()) throw Error(ErrorKind::backend, of_rank);
-  if (assembly_.world.leads()) publish();
-}
-
-void CheckpointHook::publish() const {
-  finish_checkpoint(partial_, saved_step_);
-  const auto keep = assembly_.loaded.recipe.checkpoint.save_total_limit;
-  if (keep) rotate_checkpoints(partial_.parent_path(), *keep, log_);
 }
 
 }  // namespace grpo

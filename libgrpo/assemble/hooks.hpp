@@ -1,4 +1,4 @@
-/// What happens around a run's steps: logging, evaluation, saved completions, checkpoints. run() calls them in this order.
+/// What happens around a run's steps: logging, evaluation, saved completions; checkpoints are in checkpoint_hook.hpp.
 /// Of several ranks, rank 0 writes; evaluation is dealt to all.
 #pragma once
 
@@ -8,8 +8,6 @@
 #include "libgrpo/metrics/sink.hpp"
 #include "libgrpo/trainer/evaluate.hpp"
 
-#include <filesystem>
-#include <future>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -20,6 +18,7 @@ namespace grpo {
 class MetricsHook final : public Hook {
  public:
   MetricsHook(const Assembly& assembly, std::ostream& out, bool live);
+  ~MetricsHook() override;
   void after_step(StepReport& report) override;
   void after_run(std::int64_t step, bool stopped) override;
   /// Adds a line to metrics.jsonl and tells the sinks.
@@ -68,29 +67,6 @@ class CompletionsHook final : public Hook {
 
  private:
   const Assembly& assembly_;
-};
-
-/// checkpoint-N every save_steps, and when a signal stops the run.
-/// Where ranks share the optimizer's state, each writes its file; the checkpoint appears when all have, before the next update.
-/// Saves beside the next step: weights and optimizer state are read where they are, and stay as they are until the optimizer's next step,
-/// which waits for the end of the save. throws: as save_checkpoint, from that step or from after_run()
-class CheckpointHook final : public Hook {
- public:
-  CheckpointHook(const Assembly& assembly, const Log& log) : assembly_(assembly), log_(log) {}
-  void after_step(StepReport& report) override;
-  void after_run(std::int64_t step, bool stopped) override;
-
- private:
-  void save();
-  void finish();
-  void publish() const;
-  [[nodiscard]] CheckpointContents contents(const Policy& policy) const;
-  [[nodiscard]] bool sharded() const { return assembly_.world.size() > 1 && assembly_.loaded.recipe.dist.zero_stage > 0; }
-  const Assembly& assembly_;
-  const Log& log_;
-  std::int64_t saved_step_ = -1;
-  std::shared_future<void> saving_;  // invalid: nothing is being saved
-  std::filesystem::path partial_;
 };
 
 }  // namespace grpo

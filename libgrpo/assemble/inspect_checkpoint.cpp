@@ -47,7 +47,7 @@ std::map<std::string, std::int64_t> tensor_types(const fs::path& path) {
   for (const auto& [name, size] : file_sizes(path)) {
     if (!name.ends_with(".safetensors")) continue;
     const SafetensorsFile file(path / name);
-    if (name == "optimizer.safetensors") continue;
+    if (!name.starts_with("model") && !name.starts_with("adapter_model")) continue;  // what a checkpoint has beside the weights
     for (const SafeTensor& tensor : file.tensors()) ++types[tensor.dtype];
   }
   return types;

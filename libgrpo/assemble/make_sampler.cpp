@@ -52,6 +52,8 @@ std::unique_ptr<Sampler> make_sampler(const Recipe& recipe, const CausalLm& poli
   options.beside_training = o.async_generation;
   options.backfill = o.vllm_backfill_with_model && !o.async_generation;
   options.sync = o.vllm_sync_interval_steps > 0;
+  options.method = o.vllm_sync_method;
+  options.group_port = static_cast<int>(o.vllm_group_port);
   options.sync_folder = o.vllm_sync_dir.value_or((std::filesystem::path(recipe.run.output_dir) / "weights_for_servers").string());
   options.probe_temperature = recipe.sampling.temperature;
   return std::make_unique<remote::RemoteSampler>(policy, tokenizer, world, log, std::move(options));

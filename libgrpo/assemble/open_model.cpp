@@ -57,9 +57,9 @@ ModelConfig open_config(const ModelPlace& place, TorchDtype dtype) {
   return config;
 }
 
-std::unique_ptr<CausalLm> open_model(const ModelPlace& place, TorchDtype dtype) {
+std::unique_ptr<CausalLm> open_model(const ModelPlace& place, TorchDtype dtype, at::Device device) {
   const ModelConfig config = open_config(place, dtype);
-  auto model = std::make_unique<CausalLm>(config, load_weights(place.weights, config, WeightPlace::mapped));
+  auto model = std::make_unique<CausalLm>(config, load_weights(place.weights, config, WeightPlace::mapped, device));
   if (place.adapters) model->adapt(Lora::read(*place.adapters, config, model->weights()));
   model->merge_adapters();
   return model;
@@ -67,7 +67,8 @@ std::unique_ptr<CausalLm> open_model(const ModelPlace& place, TorchDtype dtype) 
 
 std::unique_ptr<CausalLm> open_model(const Recipe& recipe) { return open_model(model_place(recipe), recipe.policy.torch_dtype); }
 
-std::unique_ptr<Scorer> open_reference(const ModelPlace& place, TorchDtype dtype) {
+std::unique_ptr<Scorer> open_reference(const ModelPlace& place, TorchDtype dtype, at::Device device) {
+  if (!device.is_cpu()) return open_model(place, dtype, device);
   const ModelConfig config = open_config(place, dtype);
   auto stored = leave_in_file(place, config);
   if (!stored) return open_model(place, dtype);
@@ -85,9 +86,9 @@ double stored_reference_bytes(const Recipe& recipe) {
   return stored ? static_cast<double>(stored->stored_bytes()) : 0.0;
 }
 
-std::unique_ptr<CausalLm> open_policy(const ModelPlace& place, const ModelConfig& config, const Recipe& recipe) {
-  const WeightPlace memory = recipe.policy.use_peft ? WeightPlace::mapped : WeightPlace::copied;
-  auto policy = std::make_unique<CausalLm>(config, load_weights(place.weights, config, memory));
+std::unique_ptr<CausalLm> open_policy(const ModelPlace& place, const ModelConfig& config, const Recipe& recipe, at::Device device) {
+  const WeightPlace memory = recipe.policy.use_peft || !device.is_cpu() ? WeightPlace::mapped : WeightPlace::copied;
+  auto policy = std::make_unique<CausalLm>(config, load_weights(place.weights, config, memory, device));
   prepare(*policy, place, recipe);
   return policy;
 }

@@ -22,18 +22,6 @@ serve::EngineOptions engine_options(const Recipe& recipe, const ServeOptions& o,
           recipe.run.num_threads};
 }
 
-/// Weights of a folder for the model that is served: copied, so that the folder may go away.
-serve::LoadWeights weight_loader(const ModelConfig& config) {
-  return [config](const std::filesystem::path& folder) -> std::shared_ptr<const CausalLm> {
-    ModelConfig fresh = read_model_config(folder);
-    fresh.dtype = config.dtype;
-    if (fresh.vocab_size != config.vocab_size || fresh.num_layers != config.num_layers || fresh.head_dim != config.head_dim ||
-        fresh.num_kv_heads != config.num_kv_heads || fresh.hidden_size != config.hidden_size)
-      throw Error(ErrorKind::data, folder.string() + ": the model there has another shape than the one that is served");
-    return std::make_shared<CausalLm>(fresh, load_weights(folder, fresh));
-  };
-}
-
 std::string api_key(const ServeOptions& options) {
   const char* from_environment = std::getenv("GRPO_SERVE_API_KEY");
   return options.api_key.value_or(from_environment != nullptr ? from_environment : "");
@@ -60,7 +48,7 @@ void run_serve(const Recipe& recipe, const ServeOptions& options, const ServeCon
   const serve::Service service(engine,
                                {options.served_model_name.value_or(recipe.policy.model_name_or_path), tokenizer.get(),
                                 chat ? &*chat : nullptr, style.bos_token, style.eos_token, style.now},
-                               options.enable_weight_updates ? weight_loader(config) : serve::LoadWeights());
+                               model, options.enable_weight_updates ? serve::weight_loaders(config) : serve::WeightLoaders());
   serve::HttpServer http(
       service, {options.host, options.port, api_key(options), options.max_connections, options.max_body_mb << 20, options.request_timeout});
   warn_of_openness(options, console.log);

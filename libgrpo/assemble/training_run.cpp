@@ -1,6 +1,10 @@
 #include "libgrpo/assemble/training_run.hpp"
 
+#include "libgrpo/assemble/bad_step_hook.hpp"
+#include "libgrpo/assemble/checkpoint_hook.hpp"
+#include "libgrpo/assemble/card.hpp"
 #include "libgrpo/assemble/hooks.hpp"
+#include "libgrpo/assemble/hub_hook.hpp"
 #include "libgrpo/assemble/profile_hook.hpp"
 #include "libgrpo/assemble/report_hooks.hpp"
 #include "libgrpo/assemble/reward_hook.hpp"
@@ -8,7 +12,6 @@
 #include "libgrpo/config/print.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 namespace grpo {
 namespace {
@@ -60,17 +63,6 @@ void show_next(std::ostream& out, const Assembly& a) {
   out << "\n";
 }
 
-std::string model_card(const Assembly& a) {
-  const Recipe& recipe = a.loaded.recipe;
-  return fmt::format(
-      "---\nlibrary_name: transformers\ntags: [grpo, reinforcement-learning]\n---\n\n# {}\n\nFine-tuned from `{}` by {} with libgrpo: {} "
-      "optimizer steps, {} prompts x {} completions each, rewards {}.\n\nEvery option is in `recipe.resolved.toml`; every step is in "
-      "`metrics.jsonl`.\n",
-      recipe.run.run_name.value_or(fs::path(recipe.run.output_dir).filename().string()),
-      fs::path(recipe.policy.model_name_or_path).filename().string(), show_objective(recipe), a.plan.total_steps, a.plan.prompts_per_step,
-      recipe.sampling.num_generations, fmt::join(recipe.reward.reward_funcs, ", "));
-}
-
 /// The finished model, flat in output_dir.
 void finish(const Assembly& a) {
   a.world.enter_phase("finish");
@@ -78,7 +70,7 @@ void finish(const Assembly& a) {
   if (!a.world.leads()) return;
   const fs::path folder = a.loaded.recipe.run.output_dir;
   save_model(folder, *policy, *a.model.tokenizer, chosen_template(a));
-  write_file(folder / "README.md", model_card(a));
+  write_model_card(folder, a, a.plan.total_steps);
 }
 
 }  // namespace
@@ -86,11 +78,13 @@ void finish(const Assembly& a) {
 bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool>& stop) {
   const fs::path folder = a.loaded.recipe.run.output_dir;
   if (a.resumed.step >= a.plan.total_steps) {
+    HubHook hub(a, console.log, stop);
     finish(a);  // the process may have died between its last checkpoint and here
     console.out << fmt::format(
         "nothing left to do: {} is at step {} of {}. Raise --max_steps, or start anew with "
         "--overwrite_output_dir.\n",
         a.resumed_from->string(), a.resumed.step, a.plan.total_steps);
+    hub.finish();
     return true;
   }
   if (a.world.leads()) {
@@ -99,17 +93,23 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
   }
   MetricsHook metrics(a, console.out, console.live);
   const Log log = metrics.beside_progress(console.log);
+  HubHook hub(a, log, stop);
   RewardFailureHook failures(log, a.world.leads());
+  BadStepHook bad_steps(a, log);
   EvaluationHook evaluation(a, metrics, console.out);
   CompletionsHook completions(a);
   ReportHook report(a, metrics, console.out, log);
   CheckpointHook checkpoints(a, log);
   ProfileHook profile(a, console.out);
   if (!a.ahead) a.stoppable->listen(&stop);  // batches ahead are finished instead, and kept
-  const bool finished = a.trainer->run({&metrics, &failures, &evaluation, &completions, &checkpoints, &report, &profile}, stop);
+  const bool finished =
+      a.trainer->run({&metrics, &failures, &bad_steps, &evaluation, &completions, &checkpoints, &hub, &report, &profile}, stop);
   if (!finished) {
-    console.out << fmt::format("stopped at step {} of {}; everything is saved in {}. Run the same command again to go on.\n",
-                               a.trainer->state().step, a.plan.total_steps, folder.string());
+    console.out << fmt::format(
+        "stopped at step {} of {}; {}. Run the same command again to go on.\n", a.trainer->state().step, a.plan.total_steps,
+        a.loaded.recipe.checkpoint.save_on_signal
+            ? "everything is saved in " + folder.string()
+            : "nothing was saved for it (save_on_signal = false), the checkpoints before it are in " + folder.string());
     return false;
   }
   finish(a);
@@ -118,6 +118,7 @@ bool run_training(Assembly& a, const RunConsole& console, const std::atomic<bool
                              metrics.seconds() / static_cast<double>(steps));
   if (evaluation.before() && evaluation.latest()) show_comparison(console.out, a, *evaluation.before(), *evaluation.latest());
   show_next(console.out, a);
+  hub.finish();
   return true;
 }
 

@@ -14,8 +14,8 @@ struct RunConsole {
   const Log& log;
 };
 
-/// Runs to the end or until `stop` (on any rank); rank 0 writes the model flat into output_dir. Returns true if finished, false if stopped (with
-/// everything saved; the same command continues). throws: Error
+/// Runs to the end or until `stop` (on any rank); rank 0 writes the model flat into output_dir. Returns true if finished, false if stopped (the
+/// same command continues, from there unless save_on_signal is false). throws: Error
 bool run_training(Assembly& assembly, const RunConsole& console, const std::atomic<bool>& stop);
 
 }  // namespace grpo

@@ -2,12 +2,15 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/base/files.hpp"
+#include "libgrpo/checkpoint/manifest.hpp"
 #include "libgrpo/checkpoint/optimizer_shards.hpp"
 #include "libgrpo/policy/weights_write.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -20,6 +23,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kPrefix = "checkpoint-";
+constexpr const char *kReference = "reference.safetensors", *kPrompts = "prompts.safetensors";
 
 /// Step of a folder named checkpoint-<step>; nothing for any other name.
 std::optional<std::int64_t> step_of(const fs::path& path) {
@@ -55,19 +59,37 @@ std::string to_json(const RunState& s) {
   return json.dump(2) + "\n";
 }
 
-void write_manifest(const fs::path& folder, std::int64_t step) {
-  Json files = Json::object();
-  std::map<std::string, std::uintmax_t> sizes;
-  for (const auto& entry : fs::directory_iterator(folder)) sizes[entry.path().filename().string()] = entry.file_size();
-  for (const auto& [name, size] : sizes) files[name] = size;
-  write_file(folder / "manifest.json", Json{{"format", 1}, {"step", step}, {"files", files}}.dump(2) + "\n");
-}
-
 /// transformers reads chat_template.jinja before what tokenizer_config.json says.
 void write_model_files(const fs::path& folder, const Policy& policy, const Tokenizer& tokenizer, const std::string& chat_template) {
   policy.save(folder);
   for (const auto& [name, content] : tokenizer.files()) write_file(folder / name, content);
   if (!chat_template.empty()) write_file(folder / "chat_template.jinja", chat_template);
+}
+
+/// A checkpoint that is being written, or being removed.
+fs::path hidden_folder(const fs::path& output_dir, std::int64_t step) { return output_dir / fmt::format(".{}{}.partial", kPrefix, step); }
+
+/// What is left of saves that were killed.
+void remove_hidden_folders(const fs::path& output_dir) {
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(output_dir, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(fmt::format(".{}", kPrefix)) && name.ends_with(".partial")) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) fs::remove_all(path, ignored);
+}
+
+/// `fresh` takes the place of `old`. Where the file system can swap two names, there is a whole folder of that name at every moment.
+void replace_folder(const fs::path& fresh, const fs::path& old) {
+  std::error_code ignored;
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, old.c_str(), RENAME_EXCHANGE) == 0) {
+    sync_file(old.parent_path());
+    fs::remove_all(fresh, ignored);
+    return;
+  }
+  fs::remove_all(old, ignored);
+  rename_durably(fresh, old);
 }
 
 fs::path fresh_folder(const fs::path& path) {
@@ -82,17 +104,24 @@ std::optional<fs::path> file_of(const fs::path& checkpoint, const char* name) {
   return fs::exists(path) ? std::optional(path) : std::nullopt;
 }
 
+NamedTensors tensors_of(const fs::path& checkpoint, const char* name) {
+  const auto path = file_of(checkpoint, name);
+  return path ? read_tensors(*path) : NamedTensors();
+}
+
 }  // namespace
 
 fs::path begin_checkpoint(const fs::path& output_dir, std::int64_t step) {
   make_folder(output_dir);
-  return fresh_folder(output_dir / fmt::format(".{}{}.partial", kPrefix, step));
+  remove_hidden_folders(output_dir);
+  return fresh_folder(hidden_folder(output_dir, step));
 }
 
 void write_checkpoint(const fs::path& partial, const CheckpointContents& contents, int ranks) {
   write_model_files(partial, contents.policy, contents.tokenizer, contents.chat_template);
   write_tensors(partial / optimizer_file(0, ranks), contents.optimizer);
-  if (!contents.reference.empty()) write_tensors(partial / "reference.safetensors", contents.reference);
+  if (!contents.reference.empty()) write_tensors(partial / kReference, contents.reference);
+  if (!contents.prompts.empty()) write_tensors(partial / kPrompts, contents.prompts);
   if (!contents.rollout.empty()) write_file(partial / "rollout.jsonl", contents.rollout);
   if (!contents.finished.empty()) write_file(partial / "finished.jsonl", contents.finished);
   write_file(partial / "recipe.resolved.toml", contents.recipe_toml);
@@ -103,9 +132,7 @@ fs::path finish_checkpoint(const fs::path& partial, std::int64_t step) {
   write_manifest(partial, step);
   sync_file(partial);
   const fs::path final_path = partial.parent_path() / (std::string(kPrefix) + std::to_string(step));
-  std::error_code ignored;
-  fs::remove_all(final_path, ignored);
-  rename_durably(partial, final_path);
+  replace_folder(partial, final_path);
   return final_path;
 }
 
@@ -126,21 +153,6 @@ void save_model(const fs::path& folder, const Policy& policy, const Tokenizer& t
   for (const std::string& name : names) rename_durably(partial / name, folder / name);
   remove_other_weight_files(folder, {names.begin(), names.end()});
   fs::remove(partial);
-}
-
-std::string checkpoint_damage(const fs::path& checkpoint) {
-  const fs::path manifest = checkpoint / "manifest.json";
-  if (!fs::exists(manifest)) return "manifest.json is missing";
-  const Json json = Json::parse(read_file(manifest), nullptr, false);
-  if (!json.is_object() || !json.contains("files") || !json["files"].is_object()) return "manifest.json does not read";
-  for (const auto& [name, size] : json["files"].items()) {
-    std::error_code reason;
-    const auto found = fs::file_size(checkpoint / name, reason);
-    if (reason) return fmt::format("{} is missing", name);
-    if (!size.is_number_unsigned() || found != size.get<std::uintmax_t>())
-      return fmt::format("{} has {} bytes, the manifest says {}", name, found, size.dump());
-  }
-  return {};
 }
 
 std::optional<fs::path> last_checkpoint(const fs::path& output_dir, const Log& log) {
@@ -177,21 +189,22 @@ RunState load_run_state(const fs::path& checkpoint, std::uint64_t prompts_per_st
   return state;
 }
 
-NamedTensors load_reference(const fs::path& checkpoint) {
-  const fs::path path = checkpoint / "reference.safetensors";
-  return fs::exists(path) ? read_tensors(path) : NamedTensors();
-}
+NamedTensors load_reference(const fs::path& checkpoint) { return tensors_of(checkpoint, kReference); }
+NamedTensors load_prompt_account(const fs::path& checkpoint) { return tensors_of(checkpoint, kPrompts); }
 
 std::optional<fs::path> rollout_file(const fs::path& checkpoint) { return file_of(checkpoint, "rollout.jsonl"); }
 std::optional<fs::path> finished_file(const fs::path& checkpoint) { return file_of(checkpoint, "finished.jsonl"); }
 
-void rotate_checkpoints(const fs::path& output_dir, std::int64_t keep, const Log& log) {
-  auto found = checkpoints_in(output_dir);
-  while (static_cast<std::int64_t>(found.size()) > keep) {
+void rotate_checkpoints(const fs::path& output_dir, std::int64_t newest, std::int64_t keep, const Log& log) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  for (const auto& checkpoint : checkpoints_in(output_dir)) found.push_back(checkpoint);
+  std::stable_partition(found.begin(), found.end(), [&](const auto& checkpoint) { return checkpoint.first > newest; });
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < found.size(); ++i) {
+    const auto& [step, path] = found[i];
     std::error_code reason;
-    fs::remove_all(found.begin()->second, reason);
-    if (reason) log.warning(fmt::format("{}: old checkpoint cannot be removed: {}", found.begin()->second.string(), reason.message()));
-    found.erase(found.begin());
+    fs::rename(path, hidden_folder(output_dir, step), reason);  // a kill in between must not leave half a checkpoint
+    if (!reason) fs::remove_all(hidden_folder(output_dir, step), reason);
+    if (reason) log.warning(fmt::format("{}: old checkpoint cannot be removed: {}", path.string(), reason.message()));
   }
 }
 

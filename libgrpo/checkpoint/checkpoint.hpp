@@ -4,13 +4,15 @@
 ///     optimizer.safetensors trainer_state.json recipe.resolved.toml             what resuming reads
 ///     reference.safetensors    a reference that has moved        rollout.jsonl    a generation batch not used up
 ///     finished.jsonl           groups that a step had finished when a signal stopped it while it sampled
-///     manifest.json                                                             written last: every file and its size
+///     prompts.safetensors      the account of the epoch's prompts (prompt_account.hpp)
+///     manifest.json                                                             written last: sizes and checksums (manifest.hpp)
 ///
-/// A checkpoint appears whole or not at all: it is written into a hidden folder, flushed to disk, and renamed. Several ranks that share
+/// A checkpoint appears whole or not at all: it is written into a hidden folder, flushed to disk, and renamed; it goes likewise. Several ranks that share
 /// the optimizer's state (zero_stage) write a file of it each (optimizer_shards.hpp), into the same folder.
 #pragma once
 
 #include "libgrpo/base/log.hpp"
+#include "libgrpo/checkpoint/manifest.hpp"
 #include "libgrpo/policy/policy.hpp"
 #include "libgrpo/policy/tensor_file.hpp"
 #include "libgrpo/text/tokenizer.hpp"
@@ -51,9 +53,10 @@ struct CheckpointContents {
   std::string rollout = {};        ///< JSON lines (saved_groups.hpp); empty: the next step samples
   std::string finished = {};       ///< JSON lines (preemption.hpp); empty: there are none
   std::string chat_template = {};  ///< in place of the model's own; empty: that
+  NamedTensors prompts = {};       ///< prompt_account.hpp; empty: there is no account
 };
 
-/// The hidden folder of a checkpoint, emptied. throws: Error{backend}, as all below that write
+/// The hidden folder of a checkpoint, emptied; those that killed saves left are removed. throws: Error{backend}, as all below that write
 std::filesystem::path begin_checkpoint(const std::filesystem::path& output_dir, std::int64_t step);
 /// All files but the manifest into the hidden folder; of several ranks, `optimizer` goes into the file of rank 0.
 void write_checkpoint(const std::filesystem::path& partial, const CheckpointContents& contents, int ranks = 1);
@@ -70,22 +73,22 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir, c
 void save_model(const std::filesystem::path& folder, const Policy& policy, const Tokenizer& tokenizer,
                 const std::string& chat_template = {});
 
-/// The complete checkpoint with the highest step, if any. An incomplete or damaged one is skipped with a warning.
+/// The complete checkpoint with the highest step, if any. An incomplete or damaged one is skipped with a warning
+/// that names the file and what is wrong with it (manifest.hpp). cost: reads all files of the checkpoints it looks at
 std::optional<std::filesystem::path> last_checkpoint(const std::filesystem::path& output_dir, const Log& log);
-
-/// Why `checkpoint` is not complete; empty if it is. cost: file sizes only
-std::string checkpoint_damage(const std::filesystem::path& checkpoint);
 
 /// `prompts_per_step`: what a checkpoint of an earlier version, which does not say how many prompts were drawn, drew per step.
 /// throws: Error{data} naming file and field
 RunState load_run_state(const std::filesystem::path& checkpoint, std::uint64_t prompts_per_step = 0);
 /// Empty if the checkpoint has none. throws: Error{data}
 NamedTensors load_reference(const std::filesystem::path& checkpoint);
+NamedTensors load_prompt_account(const std::filesystem::path& checkpoint);
 /// The path of rollout.jsonl, of finished.jsonl; nothing if the checkpoint has none.
 std::optional<std::filesystem::path> rollout_file(const std::filesystem::path& checkpoint);
 std::optional<std::filesystem::path> finished_file(const std::filesystem::path& checkpoint);
 
-/// Removes the oldest checkpoints until at most `keep` are left.
-void rotate_checkpoints(const std::filesystem::path& output_dir, std::int64_t keep, const Log& log);
+/// Removes the oldest checkpoints until at most `keep` are left. Those of steps behind `newest`, the one saved last, are of a course that was
+/// left (damaged, or of an earlier run), and go first.
+void rotate_checkpoints(const std::filesystem::path& output_dir, std::int64_t newest, std::int64_t keep, const Log& log);
 
 }  // namespace grpo

@@ -18,4 +18,7 @@ void check_maxent(const Recipe& recipe, Problems& problems);
 /// Addresses of generation servers.
 void check_server(const Recipe& recipe, Problems& problems);
 
+/// Names on the Hugging Face Hub.
+void check_hub(const Recipe& recipe, Problems& problems);
+
 }  // namespace grpo

@@ -16,6 +16,7 @@ std::vector<Field> reward_fields(RewardOptions& options);
 std::vector<Field> dist_fields(DistOptions& options);
 std::vector<Field> server_fields(ServerOptions& options);
 std::vector<Field> report_fields(ReportOptions& options);
+std::vector<Field> hub_fields(HubOptions& options);
 
 namespace field_list {
 

@@ -16,6 +16,8 @@ std::vector<Field> run_fields(RunOptions& o) {
       {"run", "max_steps", &o.max_steps, "steps", "optimizer steps to train; -1: num_train_epochs decides", count_or(-1, 1)},
       {"run", "num_train_epochs", &o.num_train_epochs, "epochs", "passes over the prompts, where max_steps is -1", above(0)},
       {"run", "num_threads", &o.num_threads, "cores", "CPU threads; 0: all cores", count(0)},
+      {"run", "device", one_of(o.device, {"auto", "cpu", "cuda"}), "",
+       "where models live and compute; auto: a GPU where there is one. grpo_serve, grpo_export and grpo_inspect use the CPU"},
       {"run", "quiet", &o.quiet, "", "print warnings and errors only"},
   };
 }
@@ -143,11 +145,15 @@ std::vector<Field> checkpoint_fields(CheckpointOptions& o) {
        "save_strategy",
        one_of(o.save_strategy, {"no", "steps"}),
        "",
-       "steps: a checkpoint every save_steps; no: the finished model only",
+       "steps: a checkpoint every save_steps; no: none by steps, and without save_interval_minutes the finished model only",
        {},
        {},
        {{"false", "no"}}},
       {"checkpoint", "save_steps", &o.save_steps, "steps", "steps between checkpoints", count(1)},
+      {"checkpoint", "save_interval_minutes", &o.save_interval_minutes, "minutes",
+       "also save after the first step that ends so many minutes after the last checkpoint; 0: save_steps alone decides", at_least(0)},
+      {"checkpoint", "save_on_signal", &o.save_on_signal, "",
+       "save when a signal stops the run; false: it goes on from the checkpoint before"},
       {"checkpoint", "save_total_limit", &o.save_total_limit, "checkpoints", "keep so many checkpoints, the newest; unset: all", count(1)},
       {"checkpoint",
        "resume_from_checkpoint",
@@ -158,6 +164,8 @@ std::vector<Field> checkpoint_fields(CheckpointOptions& o) {
        {},
        {},
        {{"false", "no"}, {"true", "auto"}}},
+      {"checkpoint", "ignore_data_skip", &o.ignore_data_skip, "",
+       "a resumed run begins its epoch's prompts anew instead of going on behind those it has seen"},
       {"checkpoint", "overwrite_output_dir", &o.overwrite_output_dir, "", "start afresh although output_dir holds another run"},
   };
 }
@@ -203,6 +211,7 @@ std::vector<Field> fields(Recipe& recipe) {
   append(checkpoint_fields(recipe.checkpoint));
   append(metrics_fields(recipe.metrics));
   append(report_fields(recipe.report));
+  append(hub_fields(recipe.hub));
   return all;
 }
 

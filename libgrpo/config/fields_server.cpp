@@ -28,6 +28,13 @@ std::vector<Field> server_fields(ServerOptions& o) {
       {"server", "vllm_sync_interval_steps", &o.vllm_sync_interval_steps, "steps",
        "the servers get new weights before they sample, if theirs are so many steps old; 0: never, they keep the weights they have",
        count(0)},
+      {"server", "vllm_sync_method", one_of(o.vllm_sync_method, {"auto", "files", "nccl", "adapters", "memory"}), "",
+       "how weights get to the servers: files: through vllm_sync_dir; nccl: broadcasts to vLLM or TRL's server; adapters: those of "
+       "use_peft "
+       "alone, through vllm_sync_dir; memory: shared with a grpo_serve on this host; auto: nccl for TRL's server, files for others"},
+      {"server", "vllm_group_port", &o.vllm_group_port, "port",
+       "where trainer and servers meet for nccl; of several vLLM servers, the second meets one port higher and so on; 0: any free one",
+       closed(0, 65535)},
       {"server", "vllm_sync_dir", &o.vllm_sync_dir, "path",
        "folder through which weights go to the servers; they must see it under this path; unset: weights_for_servers in output_dir"},
       {"server", "async_generation", &o.async_generation, "",

@@ -149,13 +149,13 @@ constexpr std::array kKnownKeys = std::to_array<KnownKey>({
     {"log_level_replica", kAny, "see quiet"},
     {"log_like_grpo", kAny, "metrics have TRL's names already"},
     {"rich_log_completions*", kAny, "see log_completions"},
-    {"log_completions_hub_repo", kAny, "nothing is uploaded"},
+    {"log_completions_hub_repo", kAny, "completions stay in output_dir; see log_completions"},
     {"log_multimodal", kAny, "prompts are texts"},
     {"disable_tqdm", kAny, "see quiet"},
     {"final_model_save_enabled", kAny, "the finished model is always saved"},
-    {"push_to_hub*", kAny, "nothing is uploaded"},
-    {"overwrite_hub_revision", kAny, "nothing is uploaded"},
-    {"hub_*", kAny, "nothing is uploaded"},
+    {"hub_always_push", kAny, "uploads wait for each other, and of those that wait the newest goes up"},
+    {"push_to_hub_model_id", "null", "see hub_model_id"},
+    {"push_to_hub_organization", "null", "see hub_model_id: organization/name"},
     {"wandb_*", kAny, "see report_to; wandb reads its own WANDB_* variables"},
     {"trackio_*", kAny, "metrics go to output_dir"},
 });
@@ -188,13 +188,18 @@ std::string neutral_text(std::string_view neutral) {
 }  // namespace
 
 std::optional<KnownKeyVerdict> judge_known_key(const std::string& name, const Value& value) {
+  if (name == "hub_token" || name == "push_to_hub_token") {
+    if (plain(value) == "null") return KnownKeyVerdict{};
+    return KnownKeyVerdict{"", "secrets are not options: log in with `hf auth login` or set HF_TOKEN, and take it out", true};
+  }
   const auto key =
       std::find_if(kKnownKeys.begin(), kKnownKeys.end(), [&name](const KnownKey& candidate) { return fits(candidate.name, name); });
   if (key == kKnownKeys.end()) return std::nullopt;
   if (key->neutral.empty() || is_neutral(key->neutral, plain(value))) {
-    return KnownKeyVerdict{"has no meaning here, ignored (" + std::string(key->reason) + ")", ""};
+    return KnownKeyVerdict{"has no meaning here, ignored (" + std::string(key->reason) + ")", "", false};
   }
-  return KnownKeyVerdict{"", "not there yet (" + std::string(key->reason) + "); remove it or set it to " + neutral_text(key->neutral)};
+  return KnownKeyVerdict{"", "not there yet (" + std::string(key->reason) + "); remove it or set it to " + neutral_text(key->neutral),
+                         false};
 }
 
 }  // namespace grpo

@@ -12,8 +12,9 @@
 namespace grpo {
 
 struct KnownKeyVerdict {
-  std::string note;   ///< what to tell the user, without the key's name; empty: nothing to tell
-  std::string error;  ///< why this value cannot be accepted; empty if it can
+  std::string note;     ///< what to tell the user, without the key's name; empty: nothing to tell
+  std::string error;    ///< why this value cannot be accepted; empty if it can
+  bool secret = false;  ///< the value must not be shown
 };
 
 /// The verdict on a key that is no option of ours; nullopt if nobody knows the key.

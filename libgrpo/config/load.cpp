@@ -234,7 +234,8 @@ void Loader::apply_unknown(const Entry& entry) {
   const std::string name = show_text(entry.name);
   const std::string key = place(entry.value.line) + ": " + (command_line_ ? "--" : "") + name;
   if (const auto verdict = judge_known_key(entry.name, entry.value)) {
-    if (!verdict->error.empty()) fail(key + (command_line_ ? "=" : " = ") + show(entry.value) + ": " + verdict->error);
+    const std::string value = verdict->secret ? "" : (command_line_ ? "=" : " = ") + show(entry.value);
+    if (!verdict->error.empty()) fail(key + value + ": " + verdict->error);
     if (!verdict->note.empty()) loaded_.notes.push_back(key + ": " + verdict->note);
     return;
   }

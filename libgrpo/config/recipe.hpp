@@ -8,6 +8,7 @@
 
 #include "libgrpo/config/data_options.hpp"
 #include "libgrpo/config/dist_options.hpp"
+#include "libgrpo/config/hub_options.hpp"
 #include "libgrpo/config/objective_options.hpp"
 #include "libgrpo/config/server_options.hpp"
 #include "libgrpo/config/report_options.hpp"
@@ -24,6 +25,7 @@ enum class SchedulerType { linear, cosine, constant, constant_with_warmup };
 enum class SaveStrategy { no, steps };
 enum class EvalStrategy { no, steps, epoch };
 enum class MomentsDtype { float32, bfloat16 };
+enum class DeviceKind { automatic, cpu, cuda };
 enum class TorchDtype { float32, bfloat16, float16, automatic };  ///< automatic: as config.json says
 
 struct RunOptions {
@@ -32,7 +34,8 @@ struct RunOptions {
   std::int64_t seed = 42;
   std::int64_t max_steps = -1;  ///< -1: num_train_epochs decides
   double num_train_epochs = 3.0;
-  std::int64_t num_threads = 0;  ///< 0: all cores
+  std::int64_t num_threads = 0;               ///< 0: all cores
+  DeviceKind device = DeviceKind::automatic;  ///< automatic: a GPU if the build and the machine have one
   bool quiet = false;
   bool operator==(const RunOptions&) const = default;
 };
@@ -118,8 +121,11 @@ struct OptimizerOptions {
 struct CheckpointOptions {
   SaveStrategy save_strategy = SaveStrategy::steps;
   std::int64_t save_steps = 500;
+  double save_interval_minutes = 0.0;  ///< 0: save_steps alone decides
+  bool save_on_signal = true;
   std::optional<std::int64_t> save_total_limit;
   std::string resume_from_checkpoint = "auto";  ///< "auto", "no" or a path
+  bool ignore_data_skip = false;
   bool overwrite_output_dir = false;
   bool operator==(const CheckpointOptions&) const = default;
 };
@@ -150,6 +156,7 @@ struct Recipe {
   CheckpointOptions checkpoint;
   MetricsOptions metrics;
   ReportOptions report;
+  HubOptions hub;
   bool operator==(const Recipe&) const = default;
 };
 

@@ -8,6 +8,8 @@
 
 namespace grpo {
 
+/// How servers get weights: what the server can (automatic), safetensors in a folder, NCCL broadcasts, adapters alone, memory of one host.
+enum class VllmSyncMethod { automatic, files, nccl, adapters, memory };
 enum class VllmMode { automatic, colocate, server };  ///< automatic: server if an address of one is given
 
 /// Names are TRL's and maxent-grpo's where they have the option; defaults likewise.
@@ -24,7 +26,9 @@ struct ServerOptions {
   std::int64_t vllm_max_completion_rounds = 0;  ///< 0: num_generations
   bool vllm_backfill_with_model = true;
   std::int64_t vllm_sync_interval_steps = 1;  ///< 0: never
-  std::optional<std::string> vllm_sync_dir;   ///< unset: a folder of output_dir
+  VllmSyncMethod vllm_sync_method = VllmSyncMethod::automatic;
+  std::int64_t vllm_group_port = 51216;      ///< of the store through which an NCCL group of weights meets; 0: any free one
+  std::optional<std::string> vllm_sync_dir;  ///< unset: a folder of output_dir
   bool async_generation = false;
   std::int64_t max_staleness_steps = 1;
   bool operator==(const ServerOptions&) const = default;

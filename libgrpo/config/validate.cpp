@@ -181,6 +181,7 @@ std::vector<Problem> cross_check(const Recipe& recipe) {
   check_batch(recipe, problems);
   check_evaluation(recipe, problems);
   check_report(recipe, problems);
+  check_hub(recipe, problems);
   return problems;
 }
 

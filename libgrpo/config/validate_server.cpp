@@ -25,6 +25,15 @@ void check_async(const Recipe& recipe, Problems& problems) {
          "servers get weights too rarely for a batch ever to be begun; max_staleness_steps must be at least vllm_sync_interval_steps - 1"});
 }
 
+void check_sync(const Recipe& recipe, Problems& problems) {
+  const ServerOptions& server = recipe.server;
+  if (server.vllm_sync_method == VllmSyncMethod::automatic) return;
+  if (!server.uses_server())
+    problems.push_back({{"vllm_sync_method", "use_vllm"}, "says how servers get weights, but none is named (vllm_server_base_url)"});
+  if (server.vllm_sync_method == VllmSyncMethod::adapters && !recipe.policy.use_peft)
+    problems.push_back({{"vllm_sync_method", "use_peft"}, "adapters are sent alone, but use_peft is false and there are none"});
+}
+
 }  // namespace
 
 void check_server(const Recipe& recipe, Problems& problems) {
@@ -38,6 +47,7 @@ void check_server(const Recipe& recipe, Problems& problems) {
   if (!server.vllm_server_base_url.empty() && !server.use_vllm)
     problems.push_back({{"vllm_server_base_url", "use_vllm"}, "servers are named, but use_vllm is false; set it to true, or name none"});
   check_async(recipe, problems);
+  check_sync(recipe, problems);
   if (server.vllm_server_host && server.vllm_server_host->empty()) problems.push_back({{"vllm_server_host"}, "must not be empty"});
   if (server.vllm_sync_dir && server.vllm_sync_dir->empty()) problems.push_back({{"vllm_sync_dir"}, "must not be empty"});
 }

@@ -16,6 +16,8 @@ namespace grpo {
 struct Value {
   enum class Kind { null, boolean, integer, floating, string, text, list, table, other };
 
+  Value() = default;  // clang needs it said: the class holds pairs of itself
+
   Kind kind = Kind::null;
   bool boolean = false;
   std::int64_t integer = 0;

@@ -30,6 +30,8 @@ constexpr std::int64_t kSliceBytes = 4 << 20;
 constexpr std::int64_t kMostSliceRows = 4096;
 constexpr std::int64_t kKeptBytes = 64 << 20;
 constexpr std::size_t kLongestShown = 200;
+// A page says itself how long it becomes. What is read at a time is far below this, whatever a damaged or hostile file says.
+constexpr std::int64_t kMostMemory = 256 << 20, kMostMemoryByBytes = 16;
 
 Error failure(const fs::path& path, std::string_view reason) {
   std::string why;
@@ -66,8 +68,8 @@ struct SliceId {
 
 class ParquetTable final : public OrderedTable {
  public:
-  ParquetTable(fs::path path, const std::vector<std::string>& only) : path_(std::move(path)) {
-    reader_ = guarded(path_, [this] { return open(path_); });
+  ParquetTable(fs::path path, const std::vector<std::string>& only) : path_(std::move(path)), memory_(&counted_, most_memory(path_)) {
+    reader_ = guarded(path_, [this] { return open(path_, &memory_); });
     const auto metadata = reader_->parquet_reader()->metadata();
     for (int g = 0; g < metadata->num_row_groups(); ++g)
       add_group(metadata->RowGroup(g)->num_rows(), metadata->RowGroup(g)->total_byte_size());
@@ -109,8 +111,14 @@ class ParquetTable final : public OrderedTable {
  private:
   using Batch = std::shared_ptr<arrow::RecordBatch>;
 
-  static arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> open(const fs::path& path) {
-    parquet::ReaderProperties below(arrow::system_memory_pool());
+  static std::int64_t most_memory(const fs::path& path) {
+    std::error_code unknown;
+    const auto bytes = fs::file_size(path, unknown);
+    return kMostMemory + (unknown ? 0 : kMostMemoryByBytes * static_cast<std::int64_t>(bytes));
+  }
+
+  static arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> open(const fs::path& path, arrow::MemoryPool* memory) {
+    parquet::ReaderProperties below(memory);
     below.enable_buffered_stream();  // else a column of a row group is read whole
     below.set_buffer_size(256 << 10);
     parquet::ArrowReaderProperties above(/*use_threads=*/false);
@@ -118,7 +126,7 @@ class ParquetTable final : public OrderedTable {
     parquet::arrow::FileReaderBuilder builder;
     ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(path.string()));
     ARROW_RETURN_NOT_OK(builder.Open(file, below));
-    builder.memory_pool(arrow::system_memory_pool())->properties(above);
+    builder.memory_pool(memory)->properties(above);
     return builder.Build();
   }
 
@@ -184,6 +192,8 @@ class ParquetTable final : public OrderedTable {
   };
 
   fs::path path_;
+  arrow::ProxyMemoryPool counted_{arrow::system_memory_pool()};
+  arrow::CappedMemoryPool memory_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<int> leaves_;  // columns that are read
   std::vector<Group> groups_;

@@ -1,26 +1,11 @@
 #include "libgrpo/data/dataset_readme.hpp"
 
-#include <fstream>
-#include <string_view>
+#include "libgrpo/format/readme_head.hpp"
+
 #include <yaml-cpp/yaml.h>
 
 namespace grpo::detail {
 namespace {
-
-constexpr std::size_t kLongestHead = std::size_t{1} << 20U;
-
-// The lines between the two "---" at the beginning.
-std::string head_of(const std::filesystem::path& readme) {
-  std::ifstream in(readme);
-  std::string line;
-  std::string head;
-  if (!std::getline(in, line) || !line.starts_with("---")) return {};
-  while (head.size() < kLongestHead && std::getline(in, line)) {
-    if (line.starts_with("---")) return head;
-    head += line + "\n";
-  }
-  return {};
-}
 
 std::vector<std::string> texts(const YAML::Node& node) {
   std::vector<std::string> all;
@@ -51,7 +36,7 @@ CardConfig read_config(const YAML::Node& node) {
 
 std::vector<CardConfig> read_card(const std::filesystem::path& folder) {
   std::vector<CardConfig> configs;
-  const std::string head = head_of(folder / "README.md");
+  const std::string head = readme_head(folder / "README.md");
   if (head.empty()) return configs;
   try {
     const YAML::Node card = YAML::Load(head);

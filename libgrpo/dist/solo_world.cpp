@@ -26,7 +26,7 @@ class SoloWorld final : public World {
     return std::make_unique<Done>();
   }
   [[nodiscard]] std::vector<std::string> gather_bytes(const std::string& mine) override { return {mine}; }
-  void enter_phase(const std::string& /*name*/) override {}
+  void announce_phase(const std::string& /*name*/) override {}
   void ask_to_stop() override { asked_ = true; }
   [[nodiscard]] bool asked_to_stop() const override { return asked_; }
   void give_up(const std::string& /*why*/) override {}

@@ -5,6 +5,7 @@
 
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/dist/nccl.hpp"
 #include "libgrpo/dist/watch.hpp"
 
 #include <ATen/ATen.h>
@@ -25,7 +26,8 @@
 namespace grpo {
 namespace {
 
-using Group = c10d::ProcessGroupGloo;
+using Gloo = c10d::ProcessGroupGloo;
+using Group = c10::intrusive_ptr<c10d::Backend>;
 using WorkPtr = c10::intrusive_ptr<c10d::Work>;
 
 /// Waits for a collective, and for news that it will never end.
@@ -61,7 +63,8 @@ class SummedShare final : public Pending {
   void wait() override {
     exchange_->wait();
     const at::NoGradGuard no_grad;
-    for (std::int64_t at = 0; at < received_.numel(); at += share_.numel()) share_.add_(received_.narrow(0, at, share_.numel()));
+    const auto received = received_.to(share_.device());
+    for (std::int64_t at = 0; at < received.numel(); at += share_.numel()) share_.add_(received.narrow(0, at, share_.numel()));
   }
 
  private:
@@ -69,10 +72,26 @@ class SummedShare final : public Pending {
   at::Tensor received_, share_;
 };
 
+/// A collective on a copy in the host's memory, whose result goes to where it belongs when it is there.
+class CopiedBack final : public Pending {
+ public:
+  CopiedBack(std::unique_ptr<Pending> collective, at::Tensor host, at::Tensor to)
+      : collective_(std::move(collective)), host_(std::move(host)), to_(std::move(to)) {}
+  void wait() override {
+    collective_->wait();
+    const at::NoGradGuard no_grad;
+    to_.copy_(host_);
+  }
+
+ private:
+  std::unique_ptr<Pending> collective_;
+  at::Tensor host_, to_;
+};
+
 std::shared_ptr<gloo::transport::Device> device(const std::string& interface) {
-  if (!interface.empty()) return Group::createDeviceForHostname(interface);
+  if (!interface.empty()) return Gloo::createDeviceForHostname(interface);
   const char* name = std::getenv("GLOO_SOCKET_IFNAME");
-  return name != nullptr && *name != '\0' ? Group::createDeviceForInterface(name) : Group::createDefaultDevice();
+  return name != nullptr && *name != '\0' ? Gloo::createDeviceForInterface(name) : Gloo::createDefaultDevice();
 }
 
 class StoreWorld final : public World {
@@ -83,15 +102,15 @@ class StoreWorld final : public World {
         size_(size),
         timeout_(options.timeout),
         interface_(interface),
+        nccl_(options.nccl && has_nccl()),
         store_(std::move(store)),
         watch_(c10::make_intrusive<c10d::PrefixStore>("watch", store_->clone()), rank, size, holder, options),
-        group_(meet("gloo")) {}
+        sums_{meet("gloo"), {}} {}
   /// Where a rank is lost, collectives may never end, and the group's destructor would wait for them.
   ~StoreWorld() override {
     watch_.leave();
     if (!watch_.verdict()) return;
-    static_cast<void>(group_.release());
-    static_cast<void>(gathers_.release());
+    for (Group* group : {&sums_.host, &sums_.gpu, &gathers_.host, &gathers_.gpu}) static_cast<void>(group->release());
   }
   StoreWorld(const StoreWorld&) = delete;
   StoreWorld& operator=(const StoreWorld&) = delete;
@@ -100,23 +119,33 @@ class StoreWorld final : public World {
   [[nodiscard]] int size() const override { return size_; }
 
   std::unique_ptr<Pending> start_sum(at::Tensor values) override {
-    std::vector<at::Tensor> tensors{std::move(values)};
-    return start([&] { return group_->allreduce(tensors, {}); });
+    if (by_copies(values)) {
+      auto host = values.to(at::kCPU);
+      auto sum = start_sum(host);
+      return std::make_unique<CopiedBack>(std::move(sum), std::move(host), std::move(values));
+    }
+    std::vector<at::Tensor> tensors{values};
+    return start([&] { return carrier(sums_, "gloo", values)->allreduce(tensors, {}); });
   }
-  /// By an exchange of pieces: Gloo's own reduce-scatter never completes.
+  /// By an exchange of pieces: Gloo's own reduce-scatter never completes, and the order of the sum is that of the ranks.
   std::unique_ptr<Pending> start_sum_shares(at::Tensor values, at::Tensor share, const std::vector<bool>& senders) override {
     const bool sends = senders[static_cast<std::size_t>(rank_)];
     const std::int64_t piece = share.numel();
     std::vector<std::int64_t> out(static_cast<std::size_t>(size_), sends ? piece : 0), in;
     for (const bool sender : senders) in.push_back(sender ? piece : 0);
+    if (by_copies(values)) values = values.to(at::kCPU);
     auto received = at::empty({piece * std::count(senders.begin(), senders.end(), true)}, values.options());
-    auto exchange = start([&] { return group_->alltoall_base(received, values, in, out); });
+    auto exchange = start([&] { return carrier(sums_, "gloo", values)->alltoall_base(received, values, in, out, {}); });
     return std::make_unique<SummedShare>(std::move(exchange), std::move(received), std::move(share));
   }
   /// In a group of their own, so that they need no order among the sums. It meets at its first use.
   std::unique_ptr<Pending> start_gather(at::Tensor whole, at::Tensor share) override {
-    if (!gathers_) gathers_ = meet("gathers");
-    return start([&] { return gathers_->_allgather_base(whole, share, {}); });
+    if (by_copies(whole)) {
+      auto host = at::empty(whole.sizes(), whole.options().device(at::kCPU));
+      auto gather = start_gather(host, share.to(at::kCPU));
+      return std::make_unique<CopiedBack>(std::move(gather), std::move(host), std::move(whole));
+    }
+    return start([&] { return carrier(gathers_, "gathers", whole)->_allgather_base(whole, share, {}); });
   }
   /// The lengths first, then all as long as the longest.
   [[nodiscard]] std::vector<std::string> gather_bytes(const std::string& mine) override {
@@ -133,17 +162,29 @@ class StoreWorld final : public World {
     return found;
   }
 
-  void enter_phase(const std::string& name) override { watch_.enter_phase(name); }
+  void announce_phase(const std::string& name) override { watch_.enter_phase(name); }
   void ask_to_stop() override { watch_.ask_to_stop(); }
   [[nodiscard]] bool asked_to_stop() const override { return watch_.asked_to_stop(); }
   void give_up(const std::string& why) override { watch_.report(why); }
 
  private:
-  c10::intrusive_ptr<Group> meet(const char* name) {
-    auto options = Group::Options::create(timeout_);
+  /// What carries tensors in the host's memory, and on GPUs. Each meets at its first use.
+  struct Carriers {
+    Group host, gpu;
+  };
+
+  [[nodiscard]] bool by_copies(const at::Tensor& tensor) const { return !tensor.is_cpu() && !(nccl_ && tensor.is_cuda()); }
+  Group& carrier(Carriers& carriers, const std::string& name, const at::Tensor& tensor) {
+    Group& found = tensor.is_cpu() ? carriers.host : carriers.gpu;
+    if (!found && tensor.is_cpu()) found = meet(name);
+    if (!found) found = make_nccl_group(c10::make_intrusive<c10d::PrefixStore>("nccl " + name, store_), rank_, size_, timeout_);
+    return found;
+  }
+  Group meet(const std::string& name) {
+    auto options = Gloo::Options::create(timeout_);
     options->devices.push_back(device(interface_));
     try {
-      return c10::make_intrusive<Group>(c10::make_intrusive<c10d::PrefixStore>(name, store_), rank_, size_, options);
+      return c10::make_intrusive<Gloo>(c10::make_intrusive<c10d::PrefixStore>(name, store_), rank_, size_, options);
     } catch (const std::exception& error) {
       watch_.blame(error.what());
     }
@@ -156,15 +197,16 @@ class StoreWorld final : public World {
 
   /// whole = every rank's share, in the order of ranks
   void gather(at::Tensor whole, at::Tensor share) {
-    start([&] { return group_->_allgather_base(whole, share, {}); })->wait();
+    start([&] { return sums_.host->_allgather_base(whole, share, {}); })->wait();
   }
 
   int rank_, size_;
   std::chrono::milliseconds timeout_;
   std::string interface_;
+  bool nccl_;
   c10::intrusive_ptr<c10d::Store> store_;
   Watch watch_;
-  c10::intrusive_ptr<Group> group_, gathers_;
+  Carriers sums_, gathers_;
 };
 
 bool is_loopback(const std::string& address) { return address == "localhost" || address.rfind("127.", 0) == 0 || address == "::1"; }

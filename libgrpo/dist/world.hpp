@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace grpo {
@@ -49,7 +50,12 @@ class World {
   [[nodiscard]] virtual std::vector<std::string> gather_bytes(const std::string& mine) = 0;
 
   /// What this rank is doing; others name it if this rank is lost.
-  virtual void enter_phase(const std::string& name) = 0;
+  void enter_phase(const std::string& name) {
+    if (phase_watcher_) phase_watcher_(name);
+    announce_phase(name);
+  }
+  /// `watcher`: told each phase's name as it begins; empty: nobody is.
+  void watch_phases(std::function<void(const std::string& name)> watcher) { phase_watcher_ = std::move(watcher); }
   /// Tells the others that this rank ends for a reason of its own, so that they end too. Does not throw.
   virtual void give_up(const std::string& why) = 0;
 
@@ -60,6 +66,10 @@ class World {
 
   [[nodiscard]] bool leads() const { return rank() == 0; }
   void sum(const at::Tensor& values) { start_sum(values)->wait(); }
+
+ private:
+  virtual void announce_phase(const std::string& name) = 0;
+  std::function<void(const std::string&)> phase_watcher_;
 };
 
 /// The only rank of a run: nothing is sent.
@@ -73,9 +83,10 @@ struct WorldOptions {
   /// whose main thread may be far from its next collective. Empty: the next collective throws, nothing else happens.
   std::function<void(const std::string& why)> on_lost = {};
   std::chrono::milliseconds grace = std::chrono::seconds(2);
+  bool nccl = true;  ///< for tensors on GPUs, where this build has it (nccl.hpp); otherwise Gloo carries copies of them on the host
 };
 
-/// Meets the others where `launch` says; make_solo_world() if it is alone. Tensors live on the CPU, and Gloo carries them.
+/// Meets the others where `launch` says; make_solo_world() if it is alone. Gloo carries tensors on the CPU, NCCL those on GPUs.
 /// throws: Error{backend} if the port is taken, or some ranks do not come within options.timeout
 std::unique_ptr<World> make_world(const Launch& launch, const WorldOptions& options);
 

@@ -17,13 +17,6 @@ std::string variable(const char* name) {
 
 bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
-bool is_repo_name(std::string_view name) {
-  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-'; };
-  const auto edge = [](char c) { return c == '.' || c == '-'; };
-  return !name.empty() && name.size() <= 96 && std::all_of(name.begin(), name.end(), allowed) && !edge(name.front()) &&
-         !edge(name.back()) && name.find("..") == std::string_view::npos && name.find("--") == std::string_view::npos;
-}
-
 /// A revision that cannot lead out of the folder it is looked up in.
 bool is_safe_revision(std::string_view revision) {
   return !revision.empty() && revision.front() != '/' && revision.find("..") == std::string_view::npos;
@@ -54,12 +47,6 @@ bool hub_is_offline() {
     if (value == "1" || value == "true" || value == "yes" || value == "on") return true;
   }
   return false;
-}
-
-bool is_repo_id(std::string_view text) {
-  const auto slash = text.find('/');
-  if (slash == std::string_view::npos) return is_repo_name(text);
-  return is_repo_name(text.substr(0, slash)) && is_repo_name(text.substr(slash + 1));
 }
 
 std::optional<fs::path> find_in_hub_cache(HubRepo kind, std::string_view id, std::string_view revision) {

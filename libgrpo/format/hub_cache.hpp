@@ -7,6 +7,8 @@
 /// Source: the documentation of huggingface_hub, "Understand caching". Not here: downloading.
 #pragma once
 
+#include "libgrpo/base/repo_id.hpp"
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -21,9 +23,6 @@ std::filesystem::path hub_cache_folder();
 
 /// Whether the user asked not to be connected: HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, true, yes or on.
 bool hub_is_offline();
-
-/// "name" or "org/name" as the Hub allows them: letters, digits, '.', '_' and '-', no ".." or "--", not at either end.
-bool is_repo_id(std::string_view text);
 
 /// The snapshot of a revision: a branch, a tag, or a commit (its first letters will do). A file in it may still be missing if a
 /// download was cut off. cost: a few file lookups

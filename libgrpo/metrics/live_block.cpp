@@ -151,16 +151,25 @@ void LiveBlock::memory_line(Line& line) const {
     line.pair("checkpoint", "none yet");
 }
 
+void LiveBlock::now_line(Line& line) const {
+  line.label("now");
+  line.cell(fmt::format("{} {}", phase_, show_duration(since_.seconds())));
+}
+
 std::vector<std::string> LiveBlock::render() const {
   // The last column stays empty: a terminal that wraps there would add a line.
   const auto room = static_cast<std::size_t>(std::max(columns_() - 1, 8));
   std::vector<std::string> lines;
-  for (const auto part : {&LiveBlock::bar_line, &LiveBlock::reward_line, &LiveBlock::policy_line, &LiveBlock::length_line,
-                          &LiveBlock::time_line, &LiveBlock::memory_line}) {
+  const auto add = [&](void (LiveBlock::*part)(Line&) const) {
     Line line{room, colors_};
     (this->*part)(line);
     lines.push_back(std::move(line.text));
-  }
+  };
+  if (first_step_ >= 0)
+    for (const auto part : {&LiveBlock::bar_line, &LiveBlock::reward_line, &LiveBlock::policy_line, &LiveBlock::length_line,
+                            &LiveBlock::time_line, &LiveBlock::memory_line})
+      add(part);
+  if (!phase_.empty()) add(&LiveBlock::now_line);
   return lines;
 }
 
@@ -189,10 +198,34 @@ void LiveBlock::step(const ProgressStep& s) {
   draw();
 }
 
-void LiveBlock::finish() {
+void LiveBlock::phase(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  drawn_ = 0;
+  if (ended_) return;
+  phase_ = name;
+  since_ = Stopwatch();
+  if (!ticker_.joinable()) ticker_ = std::thread([this] { tick(); });
 }
+
+/// Phases of milliseconds are not drawn: only what is seen at a full second.
+void LiveBlock::tick() {
+  std::unique_lock lock(mutex_);
+  while (!end_.wait_for(lock, std::chrono::seconds(1), [this] { return ended_; }))
+    if (!phase_.empty()) draw();
+}
+
+void LiveBlock::finish() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    phase_.clear();
+    if (drawn_ > 0) draw();
+    drawn_ = 0;
+  }
+  end_.notify_all();
+  if (ticker_.joinable()) ticker_.join();
+}
+
+LiveBlock::~LiveBlock() { finish(); }
 
 void LiveBlock::say(const std::function<void()>& print) {
   const std::lock_guard lock(mutex_);

@@ -28,6 +28,8 @@ class Progress {
  public:
   virtual ~Progress() = default;
   virtual void step(const ProgressStep& step) = 0;
+  /// A phase of the step that is under way begins.
+  virtual void phase(const std::string& /*name*/) {}
   /// Leaves what is shown where it is, so that other text starts on a fresh line.
   virtual void finish() {}
   /// Runs `print`, which writes whole lines to where progress is shown, so that the two do not mix.

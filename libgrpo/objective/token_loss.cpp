@@ -99,6 +99,10 @@ at::Tensor TokenLoss::policy_term(const LossInput& in, const Ratios& r, Meters& 
   if (in.policy_mask.defined()) term = term * in.policy_mask.to(term.scalar_type());
   if (r.correction.defined()) {
     meter(meters, "sampling/importance_sampling_ratio/mean", r.correction);
+    if (r.correction.numel() > 0) {
+      meters.add_smallest("sampling/importance_sampling_ratio/min", r.correction.min().item<double>());
+      meters.add_largest("sampling/importance_sampling_ratio/max", r.correction.max().item<double>());
+    }
     if (options_.loss_type != LossType::vespo) term = term * r.correction;  // VESPO has it inside phi
   }
   return term;

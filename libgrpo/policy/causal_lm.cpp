@@ -28,7 +28,7 @@ at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const ModelConfig
 struct Angles {
   at::Tensor cos, sin;
   Angles(const Rope& rope, const at::Tensor& positions) {
-    const auto angles = positions.to(at::kFloat).unsqueeze(1) * rope.inverse_frequencies;
+    const auto angles = positions.to(at::kFloat).unsqueeze(1) * rope.inverse_frequencies.to(positions.device());
     cos = scaled(angles.cos(), rope.attention_factor);
     sin = scaled(angles.sin(), rope.attention_factor);
   }
@@ -121,14 +121,17 @@ at::Tensor CausalLm::layer(int64_t i, const at::Tensor& x, const Pass& pass) con
 
 at::Tensor CausalLm::run(const at::Tensor& ids, std::shared_ptr<Pass> pass) const {
   const ModelConfig& c = config_;
-  const at::Tensor& positions = pass->positions;
+  const at::Device device = pass->outer.embed.device();
+  const auto positions = pass->positions.to(device);
   GRPO_CHECK(ids.numel() > 0 && ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < c.vocab_size,
              "token ids lie inside the vocabulary");
-  check_position(c, positions.max().item<int64_t>());
+  check_position(c, pass->positions.max().item<int64_t>());
   pass->angles.emplace(rope_, positions);
   pass->local = pass->angles;
   if (c.rope_local_theta > 0.0) pass->local.emplace(local_rope_, positions);
-  auto x = scaled(grpo::embedding(pass->outer.embed, ids), c.embedding_multiplier);
+  // An embedding that is trained whole beside half-precision weights is float32; off the CPU the pass stays in the weights' type.
+  const auto rows = grpo::embedding(pass->outer.embed, ids.to(device));
+  auto x = scaled(device.is_cpu() ? rows : rows.to(weights_.embed.scalar_type()), c.embedding_multiplier);
   const bool again = checkpointing_ || source_ != nullptr;
   for (int64_t i = 0; i < c.num_layers; ++i)
     x = again ? recomputed(x, [this, i, pass](const at::Tensor& input) { return layer(i, input, *pass); }) : layer(i, x, *pass);
@@ -151,22 +154,28 @@ at::Tensor CausalLm::hidden(const at::Tensor& ids, const at::Tensor& positions, 
 }
 
 at::Tensor CausalLm::logits(const at::Tensor& hidden) const {
-  const auto z = scaled(adapted_linear(hidden, source(true)->outer().head, {}), 1.0 / config_.logits_divisor);
+  const auto product = adapted_linear(hidden, source(true)->outer().head, {}).to(at::kFloat);
+  const auto z = scaled(product, 1.0 / config_.logits_divisor);
   return config_.logits_softcap > 0.0 ? config_.logits_softcap * at::tanh(z / config_.logits_softcap) : z;
 }
 
 /// A divisor of the logits is a temperature; no family has both a divisor and a softcap.
-TokenScores CausalLm::score(const Part& part, double temperature, bool adapted) const {
+TokenScores CausalLm::score(const Part& part, double temperature, bool adapted, const TokenScores& known) const {
   const auto pass = new_pass(std::make_shared<TreeAttend>(part.tree), part.positions, adapted);
   // The same token of a step drops the same entries, whatever the part's place among the parts.
   if (pass->lora != nullptr && noise_)
     pass->dropout = {lora_->options().dropout, derive_seed(*noise_, static_cast<std::uint64_t>(part.tokens[0].item<int64_t>()) << 32)};
   const auto states = run(part.ids, pass);
-  return token_scores(states.index_select(0, part.source), pass->outer.head, part.targets, temperature * config_.logits_divisor,
-                      config_.logits_softcap);
+  const auto scored = states.index_select(0, part.source.to(states.device()));
+  const TokenScores scores = token_scores(scored, pass->outer.head, part.targets.to(states.device()), temperature * config_.logits_divisor,
+                                          config_.logits_softcap, known);
+  return {scores.log_probs.to(at::kCPU), scores.entropies.to(at::kCPU)};
 }
 
 TokenScores CausalLm::score(const Part& part, double temperature) const { return score(part, temperature, true); }
+TokenScores CausalLm::score_known(const Part& part, double temperature, const TokenScores& known) const {
+  return score(part, temperature, true, known);
+}
 TokenScores CausalLm::score_base(const Part& part, double temperature) const { return score(part, temperature, false); }
 
 }  // namespace grpo

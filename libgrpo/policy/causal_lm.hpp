@@ -9,7 +9,8 @@
 /// what is left in Llama is x += o(..), x += down(..), q|k|v and gate|up from norm(x).
 /// How a token attends is the caller's: over a packed forest of segments (training) or over a cache (sampling).
 /// Source: Touvron et al. 2023, "Llama 2", section 2.2; the other families' in families.hpp. Weights are held in the config's
-/// dtype, arithmetic is in float32. Low-rank adapters (lora.hpp), where there are any, are added to the products with weights.
+/// dtype. On the CPU arithmetic is in float32; on another device, where the weights lie there, in their dtype, and in float32 from the
+/// logits on. Low-rank adapters (lora.hpp), where there are any, are added to the products with weights.
 #pragma once
 
 #include "libgrpo/policy/lora.hpp"
@@ -45,14 +46,15 @@ class CausalLm final : public Policy {
   CausalLm(ModelConfig config, Weights weights);
 
   /// Final hidden states, after the last norm, with the adapters on.
-  /// shape: ids and positions [L] i64 -> [L, hidden] f32
+  /// shape: ids and positions [L] i64 on the CPU -> [L, hidden] on the weights' device
   /// throws: Error{contract} for ids outside the vocabulary; Error{data} for positions that the model's rotary embedding
   /// does not reach (rope.hpp)   cost: 2 x parameters x L FLOPs
   [[nodiscard]] at::Tensor hidden(const at::Tensor& ids, const at::Tensor& positions, Attend& attend) const;
-  /// shape: hidden [R, hidden] -> [R, V] f32
+  /// shape: hidden [R, hidden] -> [R, V] f32, on the device of hidden
   [[nodiscard]] at::Tensor logits(const at::Tensor& hidden) const;
 
   [[nodiscard]] TokenScores score(const Part& part, double temperature) const override;
+  [[nodiscard]] TokenScores score_known(const Part& part, double temperature, const TokenScores& known) const override;
   /// The same without adapters: the model as it was before training.
   [[nodiscard]] TokenScores score_base(const Part& part, double temperature) const;
   /// Those of the adapters, if there are any; else all weights but the frozen ones.
@@ -62,6 +64,8 @@ class CausalLm final : public Policy {
   void save(const std::filesystem::path& folder) const override;
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
+  /// Where the weights lie; at::kMeta where they are read from elsewhere (read_from).
+  [[nodiscard]] at::Device device() const { return weights_.embed.device(); }
   /// The model's own; with adapters on, modules that are trained whole are in lora()->weights().
   [[nodiscard]] const Weights& weights() const { return weights_; }
   [[nodiscard]] const std::optional<Lora>& lora() const { return lora_; }
@@ -89,7 +93,7 @@ class CausalLm final : public Policy {
   [[nodiscard]] std::shared_ptr<Pass> new_pass(std::shared_ptr<Attend> attend, const at::Tensor& positions, bool adapted) const;
   [[nodiscard]] at::Tensor layer(std::int64_t index, const at::Tensor& x, const Pass& pass) const;
   [[nodiscard]] at::Tensor run(const at::Tensor& ids, std::shared_ptr<Pass> pass) const;
-  [[nodiscard]] TokenScores score(const Part& part, double temperature, bool adapted) const;
+  [[nodiscard]] TokenScores score(const Part& part, double temperature, bool adapted, const TokenScores& known = {}) const;
 
   ModelConfig config_;
   Weights weights_;

@@ -35,9 +35,9 @@ GgufTensorSource source_of(const NamedSlice& slice, const std::string& type) {
     at::Tensor rows = tensor;
     if (matrix) {
       const int64_t count = static_cast<int64_t>(out.size()) / tensor.size(1);
-      rows = order.defined() ? tensor.index_select(0, order.narrow(0, first, count)) : tensor.narrow(0, first, count);
+      rows = order.defined() ? tensor.index_select(0, order.narrow(0, first, count).to(tensor.device())) : tensor.narrow(0, first, count);
     }
-    const auto plain = rows.to(at::kFloat).contiguous();
+    const auto plain = rows.to(at::kCPU, at::kFloat).contiguous();
     std::memcpy(out.data(), plain.const_data_ptr<float>(), out.size_bytes());
   };
   return source;

@@ -74,7 +74,9 @@ Lora::Lora(LoraOptions options, const ModelConfig& config, const Weights& weight
     if (!all && !meant_by(options_.target_modules, module)) continue;
     adapted.push_back(module);
     const int64_t rows = slice.slice.size(0), in = slice.slice.size(1);
-    adapt(weights, slice, random_a(options_.rank, in, module, options_.seed), at::zeros({rows, options_.rank}, at::kFloat));
+    const at::Device device = slice.slice.device();
+    adapt(weights, slice, random_a(options_.rank, in, module, options_.seed).to(device),
+          at::zeros({rows, options_.rank}, at::TensorOptions(device).dtype(at::kFloat)));
   }
   if (all) options_.target_modules.assign(matrices.begin(), matrices.end());
   for (const NamedSlice& slice : slices(weights, config)) {

@@ -74,7 +74,7 @@ Lora Lora::read(const fs::path& folder, const ModelConfig& config, const Weights
   Lora lora(read_adapter_config(folder), weights);
   const fs::path path = folder / kAdapterWeightsFile;
   std::map<std::string, at::Tensor> tensors;
-  for (auto& [name, tensor] : read_tensors(path)) tensors[name] = tensor.to(at::kFloat);
+  for (auto& [name, tensor] : read_tensors(path)) tensors[name] = tensor.to(weights.embed.device(), at::kFloat);
   const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
     const auto found = tensors.find(name);
     if (found == tensors.end()) return at::Tensor();

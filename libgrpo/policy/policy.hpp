@@ -28,7 +28,7 @@ class Scorer {
   virtual ~Scorer() = default;
 
   /// Log-probs and entropies of a part's completion tokens.
-  /// shape: [T] f32 each, in the order of part.targets   unit: nats, of softmax(logits / temperature)
+  /// shape: [T] f32 each on the CPU, wherever the model is, in the order of part.targets   unit: nats, of softmax(logits / temperature)
   /// grad: to the parameters, unless gradients are switched off (at::NoGradGuard)
   /// cost: one forward over the part's packed rows
   [[nodiscard]] virtual TokenScores score(const Part& part, double temperature) const = 0;
@@ -38,6 +38,12 @@ class Policy : public Scorer {
  public:
   /// Trainable tensors, in a fixed order that checkpoints rely on.
   [[nodiscard]] virtual std::vector<Parameter> parameters() const = 0;
+
+  /// score() of tokens whose scores are known, because their sampler had these very weights: the same gradient at less cost.
+  /// shape: known as score() gives it, without gradient   throws: Error{contract}, perhaps not before the backward pass, if they are not
+  [[nodiscard]] virtual TokenScores score_known(const Part& part, double temperature, const TokenScores& /*known*/) const {
+    return score(part, temperature);
+  }
 
   /// From here on score() is noisy (dropout), and all of the noise follows from `key`; nothing: no noise, as in the beginning.
   virtual void set_noise(std::optional<std::uint64_t> /*key*/) {}

@@ -22,7 +22,7 @@ void check_weight_shape(const fs::path& file, const std::string& name, const std
                                      fmt::join(wanted.sizes().vec(), ", ")));
 }
 
-Weights Weights::allocate(const ModelConfig& c, at::DeviceType device) {
+Weights Weights::allocate(const ModelConfig& c, at::Device device) {
   const auto type = c.dtype == WeightType::float32 ? at::kFloat : c.dtype == WeightType::bfloat16 ? at::kBFloat16 : at::kHalf;
   const auto options = at::TensorOptions(device).dtype(type);
   const auto make = [&](at::IntArrayRef shape, bool wanted = true) { return wanted ? at::empty(shape, options) : at::Tensor(); };
@@ -48,6 +48,29 @@ Weights Weights::allocate(const ModelConfig& c, at::DeviceType device) {
   w.norm = make({d});
   w.head = c.tie_word_embeddings ? w.embed : make({c.vocab_size, d});
   return w;
+}
+
+Weights Weights::to(at::Device device) const {
+  const at::NoGradGuard no_grad;
+  const auto moved = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(device) : tensor; };
+  Weights there{moved(embed), {}, moved(norm), {}};
+  for (const LayerWeights& l : layers)
+    there.layers.push_back({.input_norm = moved(l.input_norm),
+                            .qkv = moved(l.qkv),
+                            .qkv_bias = moved(l.qkv_bias),
+                            .q_norm = moved(l.q_norm),
+                            .k_norm = moved(l.k_norm),
+                            .o = moved(l.o),
+                            .o_bias = moved(l.o_bias),
+                            .attention_output_norm = moved(l.attention_output_norm),
+                            .post_attention_norm = moved(l.post_attention_norm),
+                            .gate_up = moved(l.gate_up),
+                            .gate_up_bias = moved(l.gate_up_bias),
+                            .down = moved(l.down),
+                            .down_bias = moved(l.down_bias),
+                            .mlp_output_norm = moved(l.mlp_output_norm)});
+  there.head = head.is_same(embed) ? there.embed : moved(head);
+  return there;
 }
 
 std::vector<NamedSlice> named_slices(const Weights& w, const ModelConfig& c) {
@@ -102,16 +125,16 @@ std::unique_ptr<OpenWeights> open_weights(const fs::path& model, const std::vect
   return fs::is_directory(model) ? open_folder(model, slices) : open_gguf(model, slices);
 }
 
-Weights load_weights(const fs::path& model, const ModelConfig& config, WeightPlace place) {
+Weights load_weights(const fs::path& model, const ModelConfig& config, WeightPlace place, at::Device device) {
   Weights weights = Weights::allocate(config);
   const auto slices = named_slices(weights, config);
   if (place == WeightPlace::mapped && fs::is_directory(model)) {
     map_folder(model, slices);
-    return weights;
+    return weights.to(device);
   }
   const auto file = open_weights(model, slices);
   for (std::size_t i = 0; i < slices.size(); ++i) file->read(i, slices[i].slice);
-  return weights;
+  return weights.to(device);
 }
 
 }  // namespace grpo

@@ -38,7 +38,9 @@ struct Weights {
   at::Tensor head;  ///< [V, D]; the same tensor as embed when tied
 
   /// Uninitialised tensors of the right shapes, of the config's dtype; on at::kMeta shapes alone.
-  static Weights allocate(const ModelConfig& config, at::DeviceType device = at::kCPU);
+  static Weights allocate(const ModelConfig& config, at::Device device = at::kCPU);
+  /// Themselves if they lie there already, else copies; what was one tensor stays one.
+  [[nodiscard]] Weights to(at::Device device) const;
 };
 
 /// A Hugging Face tensor name and the slice that holds it.
@@ -65,7 +67,8 @@ enum class WeightPlace { copied, mapped };
 /// From a folder (model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16) or a .gguf file, converted
 /// to the config's dtype.
 /// throws: Error{data} naming file and tensor: missing, of another shape, of a type not supported
-/// cost: one pass over the file on all threads
-Weights load_weights(const std::filesystem::path& model, const ModelConfig& config, WeightPlace place = WeightPlace::copied);
+/// cost: one pass over the file on all threads; for another device than the CPU the host holds all of them meanwhile (mapped: the file)
+Weights load_weights(const std::filesystem::path& model, const ModelConfig& config, WeightPlace place = WeightPlace::copied,
+                     at::Device device = at::kCPU);
 
 }  // namespace grpo

@@ -33,7 +33,7 @@ Json parsed(const HttpAnswer& answer) { return answer.status == 200 ? Json::pars
 GenerationServer::GenerationServer(Address address, std::string api_key, const Tokenizer& tokenizer, const ModelConfig& config)
     : address_(std::move(address)), api_key_(std::move(api_key)), tokenizer_(tokenizer), config_(config) {}
 
-std::string GenerationServer::post(const std::string& path, const std::string& body, double seconds, std::size_t max_bytes) const {
+std::string GenerationServer::call(const std::string& path, const std::string& body, double seconds, std::size_t max_bytes) const {
   return request_ok(address_, {"POST", path, body, seconds, max_bytes, api_key_});
 }
 
@@ -88,7 +88,7 @@ bool GenerationServer::ask_who() {
 std::optional<std::vector<std::int32_t>> GenerationServer::tokens_of(const std::string& text, double seconds) const {
   if (identity_.kind == ServerKind::trl) {
     const Json answer =
-        Json::parse(post("/generate/", Json{{"prompts", Json::array({text})}, {"max_tokens", 1}}.dump(), seconds), nullptr, false);
+        Json::parse(call("/generate/", Json{{"prompts", Json::array({text})}, {"max_tokens", 1}}.dump(), seconds), nullptr, false);
     const Json& ids = member(answer, "prompt_ids");
     if (!ids.is_array() || ids.empty()) return std::nullopt;
     try {
@@ -100,7 +100,7 @@ std::optional<std::vector<std::int32_t>> GenerationServer::tokens_of(const std::
   Json body = {{"model", identity_.model}, {"prompt", text}, {"max_tokens", 1}};
   if (identity_.kind != ServerKind::text) body["return_token_ids"] = true;
   if (identity_.kind == ServerKind::vllm) body["add_special_tokens"] = false;
-  const Json answer = Json::parse(post("/v1/completions", body.dump(), seconds), nullptr, false);
+  const Json answer = Json::parse(call("/v1/completions", body.dump(), seconds), nullptr, false);
   if (identity_.kind == ServerKind::text) {
     const Json& count = member(member(answer, "usage"), "prompt_tokens");
     if (!count.is_number_unsigned() || count > 1 << 20) return std::nullopt;
@@ -120,14 +120,50 @@ Answer GenerationServer::generate(const Prompt& prompt, const SamplingParams& pa
   const Reading reading{params, tokenizer_, config_};
   const std::size_t room = room_for(params, prompt.ids.size());
   if (identity_.kind == ServerKind::text) return generate_texts(prompt, params, seconds);
-  if (identity_.kind == ServerKind::trl) return read_trl(post("/generate/", trl_body(prompt, params).dump(), seconds, room), reading);
-  Answer answer = read_native(post("/v1/completions", native_body(prompt, params, identity_).dump(), seconds, room), reading);
+  if (identity_.kind == ServerKind::trl) return read_trl(call("/generate/", trl_body(prompt, params).dump(), seconds, room), reading);
+  std::string adapter;
+  {
+    const std::lock_guard lock(mutex_);
+    adapter = adapter_;
+  }
+  if (!adapter.empty()) return generate_with(adapter, prompt, params, seconds);
+  Answer answer = read_native(call("/v1/completions", native_body(prompt, params, identity_).dump(), seconds, room), reading);
   if (keeps_version_) {
     const int64_t version = version_now();
     for (auto& completion : answer.completions)
       if (completion) completion->weight_version = version;
   }
   return answer;
+}
+
+/// The name asked for says which weights drew the answer. A server that does not know it was started anew.
+Answer GenerationServer::generate_with(const std::string& adapter, const Prompt& prompt, const SamplingParams& params,
+                                       double seconds) const {
+  ServerIdentity as = identity_;
+  as.model = adapter;
+  const HttpCall ask{"POST",  "/v1/completions", native_body(prompt, params, as).dump(), seconds, room_for(params, prompt.ids.size()),
+                     api_key_};
+  std::string body;
+  try {
+    body = request_ok(address_, ask);
+  } catch (const ServerError& error) {
+    if (error.status() != 404) throw;
+    throw ServerError(Trouble::stale,
+                      fmt::format("{} does not have the adapter {}: was it started anew? {}", address_.url(), adapter, error.what()));
+  }
+  Answer answer = read_native(body, {params, tokenizer_, config_});
+  int64_t number = kForeign;
+  std::from_chars(adapter.data() + kVersionPrefix.size(), adapter.data() + adapter.size(), number);
+  for (auto& completion : answer.completions)
+    if (completion) completion->weight_version = number;
+  return answer;
+}
+
+std::string GenerationServer::adapter_name(int64_t number) { return fmt::format("{}{}", kVersionPrefix, number); }
+
+void GenerationServer::sample_with(const std::string& adapter) const {
+  const std::lock_guard lock(mutex_);
+  adapter_ = adapter;
 }
 
 /// One request per completion: many such servers have no `n`. What has come before a failure is kept.
@@ -146,7 +182,7 @@ Answer GenerationServer::generate_texts(const Prompt& prompt, const SamplingPara
     all.completions.emplace_back();
     try {
       const std::string body = text_body(prompt, params, identity_, config_.vocab_size, i).dump();
-      Answer answer = read_text(post("/v1/completions", body, std::max(0.1, seconds - watch.seconds()), room_for(one, prompt.ids.size())),
+      Answer answer = read_text(call("/v1/completions", body, std::max(0.1, seconds - watch.seconds()), room_for(one, prompt.ids.size())),
                                 {one, tokenizer_, config_});
       all.completions.back() = std::move(answer.completions.front());
       if (all.complaint.empty()) all.complaint = answer.complaint;
@@ -162,27 +198,29 @@ Answer GenerationServer::generate_texts(const Prompt& prompt, const SamplingPara
 
 // ---- weights -----------------------------------------------------------------------------------------------------------
 
-void GenerationServer::load_weights(const std::filesystem::path& folder, int64_t version, double seconds) const {
-  const Stopwatch watch;
-  const auto left = [&] { return std::max(1.0, seconds - watch.seconds()); };
-  if (!takes_weights())
-    throw ServerError(
-        Trouble::refused,
-        fmt::format("{} is {}, which takes no weights from files; it can be sampled from as it is: --vllm_sync_interval_steps 0",
-                    address_.url(), to_string(identity_.kind)));
-  if (identity_.kind == ServerKind::grpo_serve) {
-    static_cast<void>(post("/update_weights", Json{{"path", folder.string()}, {"version", version}}.dump(), seconds));
-    return;
-  }
-  static_cast<void>(
-      post("/collective_rpc", Json{{"method", "reload_weights"}, {"kwargs", {{"weights_path", folder.string()}}}}.dump(), seconds));
-  static_cast<void>(post("/reset_prefix_cache", "", left()));  // else old keys and values meet new weights
-  set_version(version, left());
+bool GenerationServer::is_from(int minor) const {
+  int major = 0, theirs = 0;
+  const char* end = identity_.version.data() + identity_.version.size();
+  const auto [dot, bad_major] = std::from_chars(identity_.version.data(), end, major);
+  if (bad_major != std::errc() || dot == end || *dot != '.') return true;
+  if (std::from_chars(dot + 1, end, theirs).ec != std::errc()) return true;
+  return major > 0 || theirs >= minor;
 }
 
-void GenerationServer::set_version(int64_t version, double seconds) const {
+int GenerationServer::world_size() const {
+  const bool trl = identity_.kind == ServerKind::trl;
+  const std::string path = trl ? "/get_world_size/" : "/get_world_size?include_dp=true";
+  const Json size = member(parsed(get(path)), "world_size");
+  if (!size.is_number_integer() || size < 1 || size > 4096)
+    throw ServerError(Trouble::unusable, fmt::format("{}{} does not say how many processes hold the model", address_.url(), path));
+  return size.get<int>();
+}
+
+void GenerationServer::took_weights(int64_t number, double seconds) const {
+  const bool trl = identity_.kind == ServerKind::trl;
+  static_cast<void>(call(trl ? "/reset_prefix_cache/" : "/reset_prefix_cache", "", seconds));
   if (!keeps_version_) return;
-  static_cast<void>(post("/update_weight_version", Json{{"new_version", fmt::format("{}{}", kVersionPrefix, version)}}.dump(), seconds));
+  static_cast<void>(call("/update_weight_version", Json{{"new_version", fmt::format("{}{}", kVersionPrefix, number)}}.dump(), seconds));
 }
 
 std::int64_t GenerationServer::version_now() const {

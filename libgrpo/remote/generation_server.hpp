@@ -12,7 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,8 +55,8 @@ class GenerationServer {
   void identify(double seconds);
   [[nodiscard]] const ServerIdentity& identity() const { return identity_; }
   [[nodiscard]] const Address& address() const { return address_; }
-  /// Whether it can load weights from a folder.
-  [[nodiscard]] bool takes_weights() const { return identity_.kind == ServerKind::grpo_serve || identity_.kind == ServerKind::vllm; }
+  /// Whether its version is at least 0.`minor`; true if it does not say one that can be read.
+  [[nodiscard]] bool is_from(int minor) const;
 
   /// Completions of one prompt. texts are decoded here. weight_version: as the server says (grpo_serve, vLLM from 0.30 on), kForeign
   /// for weights that it was not given here, else -1.
@@ -64,20 +64,26 @@ class GenerationServer {
   [[nodiscard]] Answer generate(const Prompt& prompt, const SamplingParams& params, double seconds) const;
   static constexpr std::int64_t kForeign = -2;
 
-  /// Has it load the weights of a folder, as number `version`, and forget the keys and values of the old ones.
-  /// throws: ServerError
-  void load_weights(const std::filesystem::path& folder, std::int64_t version, double seconds) const;
+  /// Answer's body of a request with a JSON body. throws: ServerError
+  std::string call(const std::string& path, const std::string& body, double seconds, std::size_t max_bytes = 1 << 20) const;
+  /// How many processes hold its model. throws: ServerError
+  [[nodiscard]] int world_size() const;
+  /// After it took new weights: forgets keys and values of the old ones, and learns the number of the new. throws: ServerError
+  void took_weights(std::int64_t number, double seconds) const;
+
+  /// From now on its completions are asked for by the name of an adapter. throws: nothing
+  void sample_with(const std::string& adapter) const;
+  static std::string adapter_name(std::int64_t number);
 
   /// The ids it makes of a text; of a server of texts as many zeros as it says there are; nothing: it does not say.
   /// throws: ServerError
   [[nodiscard]] std::optional<std::vector<std::int32_t>> tokens_of(const std::string& text, double seconds) const;
 
  private:
-  [[nodiscard]] std::string post(const std::string& path, const std::string& body, double seconds, std::size_t max_bytes = 1 << 20) const;
   [[nodiscard]] HttpAnswer get(const std::string& path) const;
   [[nodiscard]] bool ask_who();
+  [[nodiscard]] Answer generate_with(const std::string& adapter, const Prompt& prompt, const SamplingParams& params, double seconds) const;
   [[nodiscard]] Answer generate_texts(const Prompt& prompt, const SamplingParams& params, double seconds) const;
-  void set_version(std::int64_t version, double seconds) const;
   [[nodiscard]] std::int64_t version_now() const;
 
   Address address_;
@@ -86,6 +92,8 @@ class GenerationServer {
   const ModelConfig& config_;
   ServerIdentity identity_;
   mutable std::atomic<bool> keeps_version_{false};  // a vLLM that remembers the number it is told
+  mutable std::mutex mutex_;
+  mutable std::string adapter_;  // empty: the model itself
 };
 
 }  // namespace grpo::remote

@@ -139,7 +139,7 @@ std::string request_ok(const Address& server, const HttpCall& call) {
                                                                                             : Trouble::refused;
   throw ServerError(trouble,
                     fmt::format("{} {}{}: status {}: {}", call.method, server.url(), call.path, answer.status, words_of(answer.body)),
-                    answer.retry_after);
+                    answer.retry_after, answer.status);
 }
 
 }  // namespace grpo::remote

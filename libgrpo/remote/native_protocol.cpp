@@ -11,6 +11,8 @@ Completion read_choice(const Json& choice, const Reading& reading) {
   Completion completion;
   completion.ids = read_ids(member(choice, "token_ids"), reading.config.vocab_size);
   completion.log_probs = read_log_probs(member(member(choice, "logprobs"), "token_logprobs"), completion.ids.size());
+  if (const Json& entropies = member(choice, "entropies"); !entropies.is_null())
+    completion.entropies = read_entropies(entropies, completion.ids.size());
   const Json& reason = member(choice, "finish_reason");
   if (reason != "stop" && reason != "length") throw Unusable{fmt::format("its finish_reason is {:.40}", reason.dump())};
   completion.finish = reason == "stop" ? FinishReason::stop : FinishReason::length;
@@ -37,6 +39,7 @@ Json native_body(const Prompt& prompt, const SamplingParams& params, const Serve
   }
   if (server.kind == ServerKind::grpo_serve) {  // it draws what the engine in this process would
     body["seed"] = params.seed;
+    body["return_entropies"] = true;
     body["prompt_id"] = Json::array({prompt.id});
   } else {
     body["seed"] = seed_of(params.seed, prompt.id);

@@ -49,6 +49,18 @@ std::vector<float> read_log_probs(const Json& list, std::size_t tokens) {
   return log_probs;
 }
 
+std::vector<float> read_entropies(const Json& list, std::size_t tokens) {
+  if (!list.is_array() || list.size() != tokens)
+    throw Unusable{fmt::format("{} entropies for {} tokens", list.is_array() ? list.size() : 0, tokens)};
+  std::vector<float> entropies;
+  for (const Json& value : list) {
+    const float entropy = value.is_number() ? value.get<float>() : NAN;
+    if (!std::isfinite(entropy) || entropy < -1e-3F) throw Unusable{fmt::format("an entropy is {:.40}", value.dump())};
+    entropies.push_back(entropy);
+  }
+  return entropies;
+}
+
 Completion checked(Completion completion, const Reading& reading) {
   const SamplingParams& p = reading.params;
   const auto length = static_cast<std::int64_t>(completion.ids.size());

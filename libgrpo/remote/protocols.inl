@@ -45,6 +45,8 @@ struct Unusable {
 };
 std::vector<std::int32_t> read_ids(const nlohmann::json& list, std::int64_t vocab_size);
 std::vector<float> read_log_probs(const nlohmann::json& list, std::size_t tokens);
+/// In nats, one for each token. throws: Unusable
+std::vector<float> read_entropies(const nlohmann::json& list, std::size_t tokens);
 /// Lengths are those asked for; the text is decoded.
 Completion checked(Completion completion, const Reading& reading);
 

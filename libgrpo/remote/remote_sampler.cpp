@@ -38,19 +38,22 @@ struct RemoteSampler::Asked {
 };
 
 RemoteSampler::RemoteSampler(const CausalLm& model, const Tokenizer& tokenizer, World& world, Log log, RemoteOptions options)
-    : model_(model),
-      tokenizer_(tokenizer),
-      world_(world),
-      log_(std::move(log)),
-      options_(std::move(options)),
-      folders_(options_.sync_folder) {
+    : model_(model), tokenizer_(tokenizer), world_(world), log_(std::move(log)), options_(std::move(options)) {
   GRPO_CHECK(!options_.servers.empty(), "there is a server to ask");
   for (const Address& address : options_.servers)
     pool_.add(std::make_unique<GenerationServer>(address, options_.api_key, tokenizer, model.config()));
 }
 
 RemoteSampler::~RemoteSampler() {
-  if (met_ && options_.sync && world_.leads()) folders_.remove();
+  if (channel_ && world_.leads()) channel_->remove();
+}
+
+std::map<std::string, double> RemoteSampler::counts() const {
+  const auto number = [](int64_t count) { return static_cast<double>(count); };
+  return {{"servers/retries", number(retries_)},
+          {"servers/backfilled_completions", number(backfilled_)},
+          {"servers/rests", number(pool_.rests())},
+          {"servers/given_weights_again", number(pool_.given_again())}};
 }
 
 void RemoteSampler::check_room(const Prompt& prompt, const SamplingParams& params) const {
@@ -126,6 +129,7 @@ void RemoteSampler::ask(Asked& asked, const SamplingParams& params) {
   for (int64_t attempts = 0; asked.missing() > 0; ++attempts) {
     if (useless >= rounds || (hopeless && attempts == 1) || (attempts >= 2 && Clock::now() >= deadline)) return;
     double wait = 0.0;
+    if (attempts > 0) ++retries_;
     try {
       attempt(asked, params, hopeless ? std::min(options_.request_seconds, 1.0) : options_.request_seconds);
       if (asked.missing() == 0) return;
@@ -163,7 +167,8 @@ int64_t RemoteSampler::bring_up_to_date(ServerPool::Slot& slot, Clock::time_poin
   const std::lock_guard lock(slot.loading);
   if (const int64_t has = pool_.version_of(slot); has >= 0) return has;
   const int64_t newest = pool_.newest();
-  slot.server->load_weights(folders_.path(newest), number_of(newest), std::max(1.0, seconds_until(deadline)));
+  channel_->doubt(*slot.server);
+  give(slot, newest, std::max(1.0, seconds_until(deadline)));
   pool_.loaded(slot, newest);
   return newest;
 }
@@ -197,6 +202,7 @@ void RemoteSampler::fill(std::vector<Asked>& asked, const SamplingParams& params
   if (!options_.backfill)
     throw Error(ErrorKind::backend, what + ". See the server's log; the run can be started again, it goes on from its last checkpoint");
   log_.warning(what + "; the engine in this process samples them");
+  backfilled_ += missing;
   const std::lock_guard lock(own_engine_);
   auto groups = InProcessSampler(model_, tokenizer_).generate(prompts, params);
   for (std::size_t i = 0, g = 0; i < asked.size(); ++i) {

@@ -1,10 +1,14 @@
 // The part of RemoteSampler that meets the servers and gives them weights.
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/base/error.hpp"
+#include "libgrpo/remote/folder_channel.hpp"
+#include "libgrpo/remote/memory_channel.hpp"
+#include "libgrpo/remote/nccl_channel.hpp"
 #include "libgrpo/remote/pauses.hpp"
 #include "libgrpo/remote/remote_sampler.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <random>
 #include <thread>
 
@@ -23,13 +27,13 @@ void RemoteSampler::refresh(const Policy& policy, int64_t version) {
   if (!first && (!options_.sync || pool_.newest() == version)) return;
   if (first) meet();
   if (options_.sync) {
-    if (world_.leads()) folders_.write(model_, version);
+    const std::string published = channel_->publish(model_, version, world_.leads());
     pool_.set_newest(version);
-    static_cast<void>(world_.gather_bytes(""));  // answers by the new weights surprise nobody from here on
+    channel_->heard(world_.gather_bytes(published).front(), version);  // answers by the new weights surprise nobody from here on
     if (world_.leads()) give_weights(version);
     static_cast<void>(world_.gather_bytes(""));  // nobody goes on before the servers have them
     if (world_.leads())
-      folders_.keep_only(version);
+      channel_->keep_only(version);
     else
       pool_.suppose(version);  // where rank 0 failed, the server's answers will say so
   }
@@ -47,7 +51,26 @@ void RemoteSampler::meet() {
     look([&] { check_tokenizer(*slot.server, probe()); });  // before it gets weights that may not be for it
   }
   run_ = std::stoll(world_.gather_bytes(std::to_string(1 + std::random_device()() % kMostRuns)).front());
+  if (options_.sync) channel_ = make_channel();
   met_ = true;
+}
+
+std::unique_ptr<WeightChannel> RemoteSampler::make_channel() const {
+  VllmSyncMethod method = options_.method;
+  const bool trl = std::any_of(pool_.slots().begin(), pool_.slots().end(),
+                               [](const auto& slot) { return slot.server->identity().kind == ServerKind::trl; });
+  if (method == VllmSyncMethod::automatic) method = trl ? VllmSyncMethod::nccl : VllmSyncMethod::files;
+  const std::filesystem::path scratch = options_.sync_folder / "step-adapters";
+  switch (method) {
+    case VllmSyncMethod::nccl:
+      return std::make_unique<NcclChannel>(std::make_shared<Gpu>(), NcclOptions{options_.group_port, scratch, options_.beside_training});
+    case VllmSyncMethod::memory: return std::make_unique<MemoryChannel>(scratch);
+    default: return std::make_unique<FolderChannel>(options_.sync_folder, method == VllmSyncMethod::adapters);
+  }
+}
+
+void RemoteSampler::give(ServerPool::Slot& slot, int64_t version, double seconds) {
+  channel_->give(*slot.server, {version, number_of(version)}, seconds);
 }
 
 /// The number that a server knows the weights of a step by: the run's own number, and nine digits for the step. So the weights of another
@@ -80,10 +103,10 @@ void RemoteSampler::give_weights(int64_t version) {
     if (refused || (over && !options_.backfill))
       throw Error(
           ErrorKind::backend,
-          fmt::format("rank {} wrote the weights of step {} to {}, but the server does not load them: {}. vLLM takes weights in its "
-                      "developer mode (VLLM_SERVER_DEV_MODE=1), grpo_serve with --enable_weight_updates; both must see the folder "
-                      "(vllm_sync_dir)",
-                      world_.rank(), version, folders_.path(version).string(), why));
+          fmt::format(
+              "rank {} {}, but the server does not load them: {}. vLLM takes weights in its developer mode "
+              "(VLLM_SERVER_DEV_MODE=1), grpo_serve with --enable_weight_updates; a folder (vllm_sync_dir) must be one that both see",
+              world_.rank(), channel_->what_was_done(version), why));
     if (any || over) {
       if (!why.empty())
         log_.warning(fmt::format("the weights of step {} did not reach every server: {}; what fails gets them before its next prompt",
@@ -106,7 +129,8 @@ std::vector<std::optional<ServerError>> RemoteSampler::load_everywhere(int64_t v
     threads.emplace_back([&, i] {
       auto& slot = pool_.slots()[i];
       try {
-        slot.server->load_weights(folders_.path(version), number_of(version), options_.request_seconds);
+        if (pool_.version_of(slot) < 0) channel_->doubt(*slot.server);
+        give(slot, version, options_.request_seconds);
         pool_.loaded(slot, version);
       } catch (const ServerError& error) {
         pool_.not_loaded(slot, error);
@@ -135,7 +159,9 @@ bool RemoteSampler::all_exact() {
   for (auto& slot : pool_.slots())
     if (!options_.sync || pool_.version_of(slot) == pool_.newest())
       look([&] { exact += check_log_probs(*slot.server, probe()) ? 1U : 0U; });
-  return options_.sync && exact == pool_.slots().size();
+  const bool merged =
+      model_.lora() && options_.method != VllmSyncMethod::adapters;  // which rounds otherwise than adapters beside the weights
+  return options_.sync && !merged && exact == pool_.slots().size();
 }
 
 }  // namespace grpo::remote

@@ -47,6 +47,8 @@ void ServerPool::failed(Slot& slot, const ServerError& error) {
 
 void ServerPool::loaded(Slot& slot, std::int64_t version) {
   const std::lock_guard lock(mutex_);
+  if (slot.given && slot.version < 0) ++given_again_;
+  slot.given = true;
   slot.version = version;
   slot.failures = 0;
   slot.rests_until = slot.fails_since = {};
@@ -64,6 +66,7 @@ void ServerPool::blame(Slot& slot, const ServerError& error) {
   if (error.blames_server()) {
     if (slot.failures++ == 0) slot.fails_since = now;
     slot.version = -1;
+    if (slot.failures >= kTrips) ++rests_;
     slot.rests_until = slot.failures < kTrips ? Clock::time_point() : now + seconds(std::min(30, 1 << std::min(5, slot.failures - kTrips)));
   } else {  // it answers
     slot.failures = 0;
@@ -76,6 +79,16 @@ bool ServerPool::all_fail_for(std::chrono::duration<double> time) const {
   const std::lock_guard lock(mutex_);
   return std::all_of(slots_.begin(), slots_.end(),
                      [&](const Slot& slot) { return slot.failures > 0 && Clock::now() - slot.fails_since >= time; });
+}
+
+std::int64_t ServerPool::rests() const {
+  const std::lock_guard lock(mutex_);
+  return rests_;
+}
+
+std::int64_t ServerPool::given_again() const {
+  const std::lock_guard lock(mutex_);
+  return given_again_;
 }
 
 void ServerPool::suppose(std::int64_t version) {

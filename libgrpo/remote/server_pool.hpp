@@ -31,6 +31,7 @@ class ServerPool {
     int under_way = 0, failures = 0;  // failures in a row
     Clock::time_point rests_until = {}, fails_since = {};
     std::int64_t version = -1;  // of the weights it has; -1: in doubt
+    bool given = false;         // weights of this run, once
   };
 
   void add(std::unique_ptr<GenerationServer> server) { slots_.emplace_back(std::move(server)); }
@@ -43,6 +44,10 @@ class ServerPool {
   void failed(Slot& slot, const ServerError& error);
   /// Whether no server has answered for so long.
   [[nodiscard]] bool all_fail_for(std::chrono::duration<double> time) const;
+  /// How often a server was left alone, so far.
+  [[nodiscard]] std::int64_t rests() const;
+  /// How often one in doubt got weights again.
+  [[nodiscard]] std::int64_t given_again() const;
 
   /// The server has these weights; it has not got them.
   void loaded(Slot& slot, std::int64_t version);
@@ -60,7 +65,7 @@ class ServerPool {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Slot> slots_;
-  std::int64_t newest_ = -1;
+  std::int64_t newest_ = -1, rests_ = 0, given_again_ = 0;
 };
 
 }  // namespace grpo::remote

@@ -35,7 +35,9 @@ Answer read_text(const std::string& body, const Reading& reading) {
     Completion completion;
     completion.ids = reading.tokenizer.encode(text.get<std::string>());
     completion.finish = reason == "stop" ? FinishReason::stop : FinishReason::length;
-    if (completion.finish == FinishReason::stop) completion.ids.push_back(static_cast<std::int32_t>(reading.config.eos_token_ids.front()));
+    // A model that names no end token was stopped by the server's own rules.
+    if (completion.finish == FinishReason::stop && !reading.config.eos_token_ids.empty())
+      completion.ids.push_back(static_cast<std::int32_t>(reading.config.eos_token_ids.front()));
     // Tokenized again a text may take more tokens than it was drawn in, or fewer.
     const auto most = static_cast<std::size_t>(reading.params.max_completion_length);
     if (completion.ids.size() > most) {

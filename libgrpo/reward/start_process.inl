@@ -1,4 +1,4 @@
-/// Starting a process with three pipes and a group of its own, over Boost.Process. Internal to reward/.
+/// Starting a process with three pipes and a group of its own, over Boost.Process. Internal to reward/ and hub/.
 #pragma once
 
 #if __has_include(<boost/process/v1/child.hpp>)

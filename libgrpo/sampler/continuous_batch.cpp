@@ -79,7 +79,7 @@ ContinuousBatch::ContinuousBatch(const CausalLm& model, const Tokenizer& tokeniz
     : config_(&model.config()),
       tokenizer_(tokenizer),
       max_rows_(static_cast<std::size_t>(max_rows)),
-      decoder_(std::in_place, model),
+      decoder_(make_decoder(model)),
       cache_(prefix_tokens) {}
 
 void ContinuousBatch::run(Wave& wave) {
@@ -221,7 +221,7 @@ bool ContinuousBatch::append(Row& row, Drawn&& drawn) {
 void ContinuousBatch::remove(const Wave& wave) {
   GRPO_CHECK(entering_.empty(), "completions are taken out between a step and the next that enters");
   std::vector<Row> staying;
-  std::vector<Decoder::Input> inputs;
+  std::vector<TokenDecoder::Input> inputs;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     if (rows_[i].wave == &wave) continue;
     inputs.push_back(inputs_[i]);
@@ -234,7 +234,7 @@ void ContinuousBatch::remove(const Wave& wave) {
 void ContinuousBatch::use(const CausalLm& model) {
   cache_.clear();
   config_ = &model.config();
-  decoder_.emplace(model);
+  decoder_ = make_decoder(model);
 }
 
 }  // namespace grpo

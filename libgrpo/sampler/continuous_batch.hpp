@@ -7,10 +7,10 @@
 #pragma once
 
 #include "libgrpo/rollout/batch.hpp"
-#include "libgrpo/sampler/decoder.hpp"
 #include "libgrpo/sampler/prefix_cache.hpp"
 #include "libgrpo/sampler/sampler.hpp"
 #include "libgrpo/sampler/select_token.hpp"
+#include "libgrpo/sampler/token_decoder.hpp"
 #include "libgrpo/text/tokenizer.hpp"
 
 #include <cstdint>
@@ -104,7 +104,7 @@ class ContinuousBatch {
   [[nodiscard]] const DecoderTimes& decoder_times() const { return decoder_->times(); }
   [[nodiscard]] double drawing_seconds() const { return drawing_; }
   /// Pages of keys and values that lived at once.
-  [[nodiscard]] std::int64_t pages() const { return decoder_->pool().made(); }
+  [[nodiscard]] std::int64_t pages() const { return decoder_->pages(); }
 
  private:
   /// One completion that is still growing.
@@ -137,10 +137,10 @@ class ContinuousBatch {
   const ModelConfig* config_;
   const Tokenizer& tokenizer_;
   const std::size_t max_rows_;
-  std::optional<Decoder> decoder_;
+  std::unique_ptr<TokenDecoder> decoder_;
   PrefixCache cache_;
   std::vector<Row> rows_;
-  std::vector<Decoder::Input> inputs_;
+  std::vector<TokenDecoder::Input> inputs_;
   std::vector<Entering> entering_;  // prompts whose logits the step computes
   double drawing_ = 0.0;
 };

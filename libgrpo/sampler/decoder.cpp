@@ -124,14 +124,15 @@ void Decoder::place(const Input* inputs, int64_t count) {
     if (run.length == 0 && run.parent) run.position = run.parent->position + run.parent->length;
     if (run.length % kPageTokens == 0) run.pages.push_back(pool_.take());
     Row& row = tokens_[static_cast<std::size_t>(i)];
-    row.page = run.pages.back().get();
+    row.page = static_cast<float*>(run.pages.back().get());
     row.slot = run.length % kPageTokens;
     row.position = run.position + run.length++;
     row.spans.clear();
     for (const TextRun* part = &run; part != nullptr; part = part->parent.get())
       for (std::size_t p = part->pages.size(); p-- > 0;) {
         const int64_t before = static_cast<int64_t>(p) * kPageTokens;
-        row.spans.push_back({part->pages[p].get(), part->position + before, std::min(kPageTokens, part->length - before)});
+        row.spans.push_back(
+            {static_cast<const float*>(part->pages[p].get()), part->position + before, std::min(kPageTokens, part->length - before)});
       }
     std::reverse(row.spans.begin(), row.spans.end());
     if (inputs[i].logits) wanted_.push_back(i);

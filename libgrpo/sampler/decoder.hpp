@@ -4,11 +4,11 @@
 /// twin. Here activations are [features][rows] (lane_linear.hpp), so a token's result is the same to the last bit whatever is
 /// computed beside it: prompts and completions may share a step, and rows come and go (continuous batching). Weights are read where
 /// they lie, buffers stay from step to step, and one parallel region with barriers covers a whole step.
-/// CPU only.
+/// CPU only; tensor_decoder.hpp is for other devices.
 #pragma once
 
 #include "libgrpo/policy/causal_lm.hpp"
-#include "libgrpo/sampler/kv_pages.hpp"
+#include "libgrpo/sampler/token_decoder.hpp"
 #include "libgrpo/tensor/lane_linear.hpp"
 #include "libgrpo/tensor/page_attention.hpp"
 
@@ -18,28 +18,14 @@
 
 namespace grpo {
 
-/// Seconds spent, for benchmarks.
-struct DecoderTimes {
-  double matrices = 0.0, attention = 0.0, head = 0.0, other = 0.0;
-};
-
 /// thread: one caller at a time. The model must not change while runs are alive.
-class Decoder {
+class Decoder final : public TokenDecoder {
  public:
   explicit Decoder(const CausalLm& model, Isa isa = best_isa());
 
-  struct Input {
-    TextRun* run;
-    std::int32_t token;
-    bool logits = true;  ///< whether the logits that follow are wanted
-  };
-  /// Appends tokens to runs, in order: a run may get several at once, behind those of its parent. A new run is an empty TextRun.
-  /// Returns the logits that were wanted, in order; valid until the next step. shape: [wanted, V] f32
-  /// throws: Error{contract} for ids outside the vocabulary; Error{data} for positions beyond the rotary embedding (rope.hpp)
-  const float* step(const std::vector<Input>& inputs);
-
-  [[nodiscard]] const PagePool& pool() const { return pool_; }
-  [[nodiscard]] const DecoderTimes& times() const { return times_; }
+  const float* step(const std::vector<Input>& inputs) override;
+  [[nodiscard]] std::int64_t pages() const override { return pool_.made(); }
+  [[nodiscard]] const DecoderTimes& times() const override { return times_; }
 
  private:
   struct Team;

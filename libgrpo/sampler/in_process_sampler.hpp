@@ -2,8 +2,8 @@
 #pragma once
 
 #include "libgrpo/policy/causal_lm.hpp"
-#include "libgrpo/sampler/decoder.hpp"
 #include "libgrpo/sampler/sampler.hpp"
+#include "libgrpo/sampler/token_decoder.hpp"
 #include "libgrpo/text/tokenizer.hpp"
 
 namespace grpo {
@@ -20,7 +20,8 @@ class InProcessSampler final : public Sampler {
   InProcessSampler(const CausalLm& model, const Tokenizer& tokenizer, std::int64_t max_rows = 256);
 
   [[nodiscard]] std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override;
-  [[nodiscard]] bool exact_log_probs() const override { return true; }
+  /// Half precision off the CPU rounds a text differently with other texts beside it.
+  [[nodiscard]] bool exact_log_probs() const override { return model_.device().is_cpu() || model_.config().dtype == WeightType::float32; }
   void refresh(const Policy& /*policy*/, std::int64_t /*version*/) override {}  // the weights are the policy's own
   /// Of the latest generate().
   [[nodiscard]] const SamplingTimes& times() const { return times_; }

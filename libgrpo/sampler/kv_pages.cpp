@@ -41,7 +41,7 @@ Page PagePool::take() {
     data = std::move(free_->pages.back());
     free_->pages.pop_back();
   }
-  return {data.release(), [to = free_](float* back) { to->pages.emplace_back(back); }};
+  return {static_cast<void*>(data.release()), [to = free_](void* back) { to->pages.emplace_back(static_cast<float*>(back)); }};
 }
 
 }  // namespace grpo

@@ -14,7 +14,8 @@
 
 namespace grpo {
 
-using Page = std::shared_ptr<float>;
+/// What it is is its decoder's business: floats of a PagePool, or the place of a page in a device's memory.
+using Page = std::shared_ptr<void>;
 
 /// Pages outlive the pool if somebody holds them. thread: one caller at a time
 class PagePool {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ class Sampler {
   /// Whether the log-probs it reports are the ones the policy itself would compute (up to rounding): same weights, same
   /// arithmetic. If not, the trainer computes its own and may correct for the difference.
   [[nodiscard]] virtual bool exact_log_probs() const { return false; }
+
+  /// How often since its start, on this rank, it met what a run's log should tell: names as in metrics.jsonl.
+  [[nodiscard]] virtual std::map<std::string, double> counts() const { return {}; }
 
   /// Makes the policy's weights, those after `version` updates, the ones that sample next; all ranks call it together, and before
   /// the first generate(). Nothing happens if the sampler has that version. cost: nothing where weights are shared

@@ -59,6 +59,7 @@ std::vector<Choice> collect(Job& job, const Tokenizer& tokenizer, bool keep_stop
       Choice& choice = choices[token.choice];
       choice.ids.push_back(token.id);
       choice.log_probs.push_back(token.log_prob);
+      choice.entropies.push_back(token.entropy);
       choice.alternatives.push_back(std::move(token.alternatives));
     }
     for (const auto& [index, reason] : news.finished) choices[index].finish_reason = finish_reason(reason);

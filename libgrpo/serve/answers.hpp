@@ -36,7 +36,7 @@ class ChoiceText {
 /// A whole choice.
 struct Choice {
   std::vector<std::int32_t> ids;
-  std::vector<float> log_probs;
+  std::vector<float> log_probs, entropies;
   std::vector<std::vector<Alternative>> alternatives;
   std::string text;
   std::string finish_reason = "abort";  ///< or "stop", "length"

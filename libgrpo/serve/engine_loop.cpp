@@ -188,7 +188,7 @@ void EngineLoop::begin(const std::shared_ptr<Task>& task) {
   WaveOptions options = request.options;
   options.on_token = [this, one = task.get(), per_prompt](std::size_t group, std::size_t sample) {
     const Completion& grown = one->groups[group].completions[sample];
-    DrawnToken token{group * per_prompt + sample, grown.ids.back(), grown.log_probs.back(), {}};
+    DrawnToken token{group * per_prompt + sample, grown.ids.back(), grown.log_probs.back(), grown.entropies.back(), {}};
     if (one->job->request().options.top_log_probs > 0) token.alternatives = one->wave->alternatives(group, sample).back();
     one->job->add(std::move(token));
     ++drawn_;

@@ -31,7 +31,7 @@ enum class Ending {
 struct DrawnToken {
   std::size_t choice;
   std::int32_t id;
-  float log_prob;
+  float log_prob, entropy;
   std::vector<Alternative> alternatives;
 };
 

@@ -1,9 +1,7 @@
-#include "libgrpo/base/error.hpp"
 #include "libgrpo/serve/api_error.hpp"
 #include "libgrpo/serve/body.inl"
 #include "libgrpo/serve/service.hpp"
 
-#include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -37,7 +35,8 @@ HttpReply Service::metrics(const HttpRequest& /*request*/) const {
 
 HttpReply Service::weight_info(const HttpRequest& /*request*/) const {
   const std::lock_guard lock(weights_);
-  return reply_json({{"weight_version", engine_.status().version}, {"path", weights_path_.empty() ? Json(nullptr) : Json(weights_path_)}});
+  const auto or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+  return reply_json({{"weight_version", engine_.status().version}, {"path", or_null(weights_path_)}, {"adapter", or_null(adapter_)}});
 }
 
 HttpReply Service::is_paused(const HttpRequest& /*request*/) const { return reply_json({{"is_paused", engine_.status().paused}}); }
@@ -64,51 +63,6 @@ HttpReply Service::resume(const HttpRequest& /*request*/) const {
 HttpReply Service::reset_prefix_cache(const HttpRequest& /*request*/) const {
   engine_.reset_prefix_cache();
   return reply_json({{"success", true}});
-}
-
-std::int64_t Service::change_weights(const std::string& path, std::optional<std::int64_t> version) const {
-  const std::lock_guard lock(weights_);
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(path, ignored))
-    throw ApiError(400, fmt::format("\"{:.200}\": no such folder; the old weights stay in use", path), "path");
-  std::shared_ptr<const CausalLm> fresh;
-  try {
-    fresh = load_(path);
-  } catch (const Error& error) {
-    throw ApiError(400, std::string(error.what()) + "; the old weights stay in use", "path");
-  }
-  const std::int64_t now = engine_.update(std::move(fresh), version);
-  weights_path_ = path;
-  return now;
-}
-
-HttpReply Service::collective_rpc(const HttpRequest& request) const {
-  const auto json = parse_body(request.body);
-  Body body(json);
-  const std::string method = body.text("method").value_or("");
-  if (method != "reload_weights") body.fail("method", "only reload_weights is offered");
-  body.ignore({"timeout"});
-  body.refuse({"args"});
-  const auto* kwargs = body.find("kwargs");
-  body.finish();
-  if (!kwargs) throw ApiError(400, "kwargs.weights_path: is required: the folder that holds the weights", "kwargs.weights_path");
-  Body inner(*kwargs, "kwargs.");
-  const auto path = inner.text("weights_path");
-  inner.finish();
-  if (!path) inner.fail("weights_path", "is required: the folder that holds the weights");
-  change_weights(*path, {});
-  return reply_json({{"results", Json::array({nullptr})}});
-}
-
-HttpReply Service::update_weights(const HttpRequest& request) const {
-  const auto json = parse_body(request.body);
-  if (json.is_object() && json.contains("update_info")) return not_offered(request);  // vLLM's, over NCCL
-  Body body(json);
-  const auto path = body.text("path");
-  const auto version = body.integer("version", 0, INT64_MAX);
-  body.finish();
-  if (!path) body.fail("path", "is required: the folder that holds the weights");
-  return reply_json({{"weight_version", change_weights(*path, version)}});
 }
 
 }  // namespace grpo::serve

@@ -21,6 +21,7 @@ using std::int64_t;
 /// What a client asked to see, besides the text.
 struct Wanted {
   bool chat = false, stream = false, usage = false, log_probs = false, token_ids = false, tokens_as_ids = false, keep_stop = false;
+  bool entropies = false;
   std::string id;
   int64_t created = 0;
 };
@@ -34,6 +35,8 @@ void read_wanted(Body& body, Wanted& wanted) {
     inner.finish();
   }
   wanted.token_ids = body.boolean("return_token_ids").value_or(false);
+  wanted.entropies = body.boolean("return_entropies").value_or(false);
+  if (wanted.entropies && wanted.stream) body.fail("return_entropies", "comes with a whole answer alone, not with a stream");
   wanted.tokens_as_ids = body.boolean("return_tokens_as_token_ids").value_or(false);
   wanted.keep_stop = body.boolean("include_stop_str_in_output").value_or(false);
   static std::atomic<std::uint64_t> count{0};
@@ -131,6 +134,7 @@ Json whole_choice(const Wanted& wanted, const Tokenizer& tokenizer, const Job& j
   json["logprobs"] = LogProbs(tokenizer, wanted).of(choice.ids, choice.log_probs, choice.alternatives);
   json["finish_reason"] = choice.finish_reason;
   json["stop_reason"] = choice.stop_reason ? Json(*choice.stop_reason) : Json(nullptr);
+  if (wanted.entropies) json["entropies"] = choice.entropies;
   if (wanted.token_ids) {
     json["token_ids"] = choice.ids;
     json["prompt_token_ids"] = job.request().prompts[index / static_cast<std::size_t>(job.request().params.num_generations)].ids;

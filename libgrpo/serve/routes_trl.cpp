@@ -102,7 +102,7 @@ HttpReply Service::trl_chat(const HttpRequest& http) const {
 }
 
 HttpReply Service::not_offered(const HttpRequest& request) const {
-  throw ApiError(501, fmt::format("{}: this server takes new weights from files alone: POST /update_weights {{\"path\": FOLDER, "
+  throw ApiError(501, fmt::format("{}: this server takes new weights from files or memory: POST /update_weights {{\"path\": FOLDER, "
                                   "\"version\": N}}, or /collective_rpc {{\"method\": \"reload_weights\", \"kwargs\": "
                                   "{{\"weights_path\": FOLDER}}}}",
                                   request.path));

@@ -42,6 +42,11 @@ void ServeMetrics::count_generation(std::int64_t prompt_tokens, double first, do
   whole_.add(whole);
 }
 
+void ServeMetrics::count_weights() {
+  const std::lock_guard lock(mutex_);
+  ++weight_changes_;
+}
+
 std::string ServeMetrics::text(const EngineStatus& engine) const {
   const std::lock_guard lock(mutex_);
   std::string out = head("grpo_serve_requests_total", "counter", "Answers, by route and HTTP status.");
@@ -53,6 +58,7 @@ std::string ServeMetrics::text(const EngineStatus& engine) const {
   out += one("grpo_serve_requests_waiting", "gauge", "Requests that have not begun.", engine.waiting);
   out += one("grpo_serve_requests_running", "gauge", "Requests that have begun.", engine.running);
   out += one("grpo_serve_rows_running", "gauge", "Completions that grow.", engine.rows);
+  out += one("grpo_serve_weight_changes_total", "counter", "How often the weights were changed.", weight_changes_);
   out += one("grpo_serve_weight_version", "gauge", "Version of the weights.", engine.version);
   out += first_.text("grpo_serve_first_token_seconds", "From the request to its first token.");
   return out + whole_.text("grpo_serve_request_seconds", "From the request to its end.");

@@ -30,12 +30,13 @@ class ServeMetrics {
   void count_reply(const std::string& path, int status);
   /// `first` and `whole`: seconds until the first token and until the end.
   void count_generation(std::int64_t prompt_tokens, double first, double whole);
+  void count_weights();
   [[nodiscard]] std::string text(const EngineStatus& engine) const;
 
  private:
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, std::int64_t> replies_;
-  std::int64_t prompt_tokens_ = 0;
+  std::int64_t prompt_tokens_ = 0, weight_changes_ = 0;
   Histogram first_, whole_;
 };
 

@@ -37,11 +37,12 @@ HttpReply error_reply(int status, const std::string& message, const std::string&
   return reply;
 }
 
-Service::Service(EngineLoop& engine, Model model, LoadWeights load)
+Service::Service(EngineLoop& engine, Model model, std::shared_ptr<const CausalLm> served, WeightLoaders load)
     : engine_(engine),
       model_(std::move(model)),
       load_(std::move(load)),
-      created_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()) {
+      created_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()),
+      whole_(std::move(served)) {
   routes_ = {{"/health", {"GET", &Service::health}},
              {"/ping", {"GET", &Service::health}},
              {"/version", {"GET", &Service::version}},
@@ -58,7 +59,9 @@ Service::Service(EngineLoop& engine, Model model, LoadWeights load)
              {"/pause", {"POST", &Service::pause, true}},
              {"/resume", {"POST", &Service::resume, true}},
              {"/collective_rpc", {"POST", &Service::collective_rpc, true}},
-             {"/update_weights", {"POST", &Service::update_weights, true}}};
+             {"/update_weights", {"POST", &Service::update_weights, true}},
+             {"/v1/load_lora_adapter", {"POST", &Service::load_adapter, true}},
+             {"/v1/unload_lora_adapter", {"POST", &Service::unload_adapter, true}}};
   for (const char* path : {"/init_communicator", "/update_named_param", "/batch_update_named_params", "/close_communicator",
                            "/get_sequence_logprobs", "/init_weight_transfer_engine", "/start_weight_update", "/finish_weight_update"})
     routes_[path] = {"POST", &Service::not_offered};
@@ -71,7 +74,7 @@ HttpReply Service::dispatch(const HttpRequest& request) const {
   if (found == routes_.end()) throw ApiError(404, fmt::format("no such route: {} {:.200}", request.method, request.path));
   const Route& route = found->second;
   if (request.method != route.method) throw ApiError(405, fmt::format("{} takes {}, not {}", request.path, route.method, request.method));
-  if (route.changes_weights && !load_)
+  if (route.changes_weights && !load_.folder)
     throw ApiError(403, fmt::format("{}: this server was started without --enable_weight_updates", path));
   HttpReply reply = (this->*route.handler)(request);
   metrics_.count_reply(path, reply.status);

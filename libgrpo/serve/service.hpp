@@ -4,9 +4,9 @@
 #include "libgrpo/base/clock.hpp"
 #include "libgrpo/serve/engine_loop.hpp"
 #include "libgrpo/serve/serve_metrics.hpp"
+#include "libgrpo/serve/weight_loaders.hpp"
 #include "libgrpo/text/chat_template.hpp"
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,14 +40,11 @@ struct Model {
   std::optional<std::int64_t> now;     ///< ChatTemplate::Options::now
 };
 
-/// Weights from a folder, for the model that is served. throws: Error{data}
-using LoadWeights = std::function<std::shared_ptr<const CausalLm>(const std::filesystem::path&)>;
-
 /// thread: handle() from many threads
 class Service {
  public:
-  /// `load`: empty where weights may not be changed. `engine` must outlive the service.
-  Service(EngineLoop& engine, Model model, LoadWeights load);
+  /// `engine` must outlive the service, and begins with the weights of `served`.
+  Service(EngineLoop& engine, Model model, std::shared_ptr<const CausalLm> served, WeightLoaders load);
 
   /// Never throws: what goes wrong is an answer.
   [[nodiscard]] HttpReply handle(const HttpRequest& request) const;
@@ -79,18 +76,24 @@ class Service {
   HttpReply pause(const HttpRequest& request) const;
   HttpReply resume(const HttpRequest& request) const;
   HttpReply reset_prefix_cache(const HttpRequest& request) const;
+  // routes_weights.cpp
   HttpReply collective_rpc(const HttpRequest& request) const;
   HttpReply update_weights(const HttpRequest& request) const;
-  std::int64_t change_weights(const std::string& path, std::optional<std::int64_t> version) const;
+  HttpReply load_adapter(const HttpRequest& request) const;
+  HttpReply unload_adapter(const HttpRequest& request) const;
+  HttpReply change_weights(const std::string& path, bool in_memory, std::optional<std::int64_t> version) const;
+  HttpReply install(Loaded fresh, const std::string& path, std::optional<std::int64_t> version) const;
 
   EngineLoop& engine_;
   const Model model_;
-  const LoadWeights load_;
+  const WeightLoaders load_;
   std::map<std::string, Route> routes_;  // path without a slash at its end
   const std::int64_t created_;
   mutable ServeMetrics metrics_;
-  mutable std::mutex weights_;        // one change at a time
-  mutable std::string weights_path_;  // of the latest change
+  mutable std::mutex weights_;                     // one change at a time
+  mutable std::string weights_path_;               // of the latest change
+  mutable std::shared_ptr<const CausalLm> whole_;  // the weights that adapters are put on
+  mutable std::string adapter_;                    // the name of those in use; empty: none
 };
 
 /// An error in OpenAI's format.

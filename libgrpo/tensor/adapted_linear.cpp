@@ -88,10 +88,23 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
   }
 };
 
+/// Off the CPU: in the type of x, adapters in float32.
+at::Tensor plain_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
+                        const Dropout& dropout) {
+  const auto type = x.scalar_type();
+  auto y = at::linear(x, weight.to(type), bias.defined() ? std::optional(bias.to(type)) : std::nullopt);
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    const LowRank& adapter = adapters[i];
+    const auto h = at::linear(drop(x.to(at::kFloat), of_adapter(dropout, static_cast<int64_t>(i))), adapter.a);
+    y.narrow(1, adapter.first_row, adapter.b.size(0)).add_(at::linear(h, adapter.b).to(type), adapter.scale);
+  }
+  return y;
+}
+
 at::Tensor linear_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters,
                      const Dropout& dropout, const Derived* derived) {
+  if (!x.device().is_cpu()) return plain_linear(x, weight, bias, adapters, dropout);
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
-  if (!x.device().is_cpu() && adapters.empty() && weight.scalar_type() == x.scalar_type()) return at::linear(x, weight, optional_bias);
   Layout layout{{}, {}, dropout, derived};
   std::vector<at::Tensor> matrices;
   for (const LowRank& adapter : adapters) {

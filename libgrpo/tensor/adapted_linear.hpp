@@ -31,7 +31,8 @@ struct Derived {
   std::function<at::Tensor(const at::Tensor&)> make;
 };
 
-/// shape: x [L,in] f32, weight [out,in] f32, bf16 or f16, bias [out] of the weight's type or undefined -> [L,out] f32
+/// shape: x [L,in] f32, weight [out,in] f32, bf16 or f16, bias [out] of the weight's type or undefined -> [L,out] f32; off the CPU x may be of
+/// any float type, and so is what comes out
 /// grad: to x, to a and b, and to weight and bias where they want one (in their own type)
 /// cost: 2 L in out FLOPs, and 2 L r (in + rows) for each adapter
 at::Tensor adapted_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<LowRank>& adapters = {},

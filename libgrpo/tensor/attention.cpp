@@ -3,6 +3,7 @@
 #include "libgrpo/base/check.hpp"
 #include "libgrpo/tensor/attention_kernel.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
+#include "libgrpo/tensor/segment_attention.hpp"
 
 namespace grpo {
 namespace {
@@ -83,7 +84,8 @@ at::Tensor tree_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   GRPO_CHECK_EQ(q.size(0), tree.rows, "one query per packed row");
   GRPO_CHECK_EQ(k.sizes(), v.sizes(), "keys and values have one shape");
   GRPO_CHECK_EQ(q.size(1) % k.size(1), 0, "query heads are a multiple of key heads");
-  if (!q.device().is_cpu() || q.scalar_type() != at::kFloat) return tree_attention_reference(q, k, v, tree, rule);
+  if (!q.device().is_cpu()) return tree_attention_by_segments(q, k, v, tree, rule);
+  if (q.scalar_type() != at::kFloat) return tree_attention_reference(q, k, v, tree, rule);
   return TreeAttention::apply(q.contiguous(), k.contiguous(), v.contiguous(), encode_tree(tree), rule);
 }
 

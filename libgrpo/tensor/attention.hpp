@@ -5,8 +5,8 @@
 ///     (Jiang et al. 2023, "Mistral 7B", section 2); positions are those in the text, so ancestors count
 ///
 /// Grouped-query attention: Hq query heads share Hkv key/value heads, Hq a multiple of Hkv.
-/// Two implementations, tested equal: a dense-mask one of plain tensor operations (any device, any dtype, easy to read)
-/// and a CPU kernel that computes each shared segment's keys once and never builds an [L,L] matrix; its backward pass
+/// Three implementations, tested equal: a dense-mask one of plain tensor operations (any dtype, easy to read), one that takes the
+/// segments one by one (segment_attention.hpp, for GPUs), and a CPU kernel that computes each shared segment's keys once and never builds an [L,L] matrix; its backward pass
 /// recomputes the probabilities from the kept log-sum-exp, as in FlashAttention (Dao et al. 2022, section 3.1).
 #pragma once
 
@@ -30,7 +30,8 @@ struct AttentionRule {
 
 /// shape: q [L,Hq,D], k and v [L,Hkv,D], L = tree.rows -> [L,Hq,D]; floating, same dtype and device
 /// grad: to q, k, v   throws: Error{contract} on shapes
-/// cost: O(sum over segments of length * path length) time; O(L) memory beside the inputs on CPU float32, O(L^2) otherwise
+/// cost: O(sum over segments of length * path length) time; memory beside the inputs: O(L) on CPU float32, of one segment's
+/// rows times its path off the CPU, O(L^2) otherwise
 at::Tensor tree_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const SegmentTree& tree,
                           const AttentionRule& rule);
 

@@ -13,7 +13,8 @@ class Embedding : public torch::autograd::Function<Embedding> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& weight, const at::Tensor& ids) {
     ctx->save_for_backward({weight, ids});
-    return weight.index_select(0, ids).to(at::kFloat);
+    const auto rows = weight.index_select(0, ids);
+    return weight.device().is_cpu() ? rows.to(at::kFloat) : rows;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -23,8 +24,8 @@ class Embedding : public torch::autograd::Function<Embedding> {
       kept.index_add_(0, ids, grads[0]);
       return {at::Tensor(), at::Tensor()};
     }
-    const auto whole = at::zeros(weight.sizes(), grads[0].options());
-    return {whole.index_add_(0, ids, grads[0]).to(weight.scalar_type()), at::Tensor()};
+    const auto whole = at::zeros(weight.sizes(), grads[0].options().dtype(at::kFloat));  // many small sums, in float32 whatever the weight
+    return {whole.index_add_(0, ids, grads[0].to(at::kFloat)).to(weight.scalar_type()), at::Tensor()};
   }
 };
 

@@ -7,7 +7,7 @@
 
 namespace grpo {
 
-/// shape: weight [V,D] of any float type, ids [L] i64 in [0,V) -> [L,D] f32   grad: to weight   cost: memory-bound, independent of V
+/// shape: weight [V,D] of any float type, ids [L] i64 in [0,V) -> [L,D] f32, off the CPU of the weight's type   grad: to weight   cost: memory-bound, independent of V
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids);
 
 }  // namespace grpo

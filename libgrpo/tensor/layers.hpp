@@ -8,7 +8,7 @@
 namespace grpo {
 
 /// y = x / sqrt(mean(x^2) + eps) * weight, statistics in fp32 (Zhang & Sennrich 2019, equation 4).
-/// shape: x [L,D], weight [D] -> [L,D]   grad: to x and weight
+/// shape: x [L,D], weight [D] -> [L,D] of the type of x   grad: to x and weight
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 /// silu(gate) * up for x = [gate | up] (Shazeer 2020, "GLU variants", SwiGLU without its matrices).

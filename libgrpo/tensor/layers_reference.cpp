@@ -6,7 +6,7 @@ namespace grpo {
 
 at::Tensor rms_norm_reference(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const auto wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
-  return (wide * at::rsqrt(wide.square().mean(-1, true) + eps)).to(x.scalar_type()) * weight;
+  return (wide * at::rsqrt(wide.square().mean(-1, true) + eps) * weight).to(x.scalar_type());
 }
 
 at::Tensor swiglu_reference(const at::Tensor& x) {

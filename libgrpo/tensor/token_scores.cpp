@@ -5,6 +5,7 @@
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/tensor/product.hpp"
 #include "libgrpo/tensor/simd.hpp"
+#include "libgrpo/tensor/token_scores_by_rows.hpp"
 
 namespace grpo {
 namespace {
@@ -60,19 +61,50 @@ GRPO_SIMD_CLONES void uncap_gradient_row(float* g, const float* capped, std::int
 }
 
 /// z <- gradient of the loss wrt the logits: scale * p * (-g_log_prob - g_entropy * (log p + entropy)); the target's +1 is added by the caller.
-GRPO_SIMD_CLONES void logit_gradient_row(float* z, std::int64_t n, float scale, float lse, float entropy, float g_log_prob,
-                                         float g_entropy) {
-#pragma omp simd
+/// returns: the sum of p
+GRPO_SIMD_CLONES float logit_gradient_row(float* z, std::int64_t n, float scale, float lse, float entropy, float g_log_prob,
+                                          float g_entropy) {
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
   for (std::int64_t i = 0; i < n; ++i) {
     const float log_p = z[i] * scale - lse;
-    z[i] = scale * simd::exp(log_p) * (-g_log_prob - g_entropy * (log_p + entropy));
+    const float p = simd::exp(log_p);
+    sum += p;
+    z[i] = scale * p * (-g_log_prob - g_entropy * (log_p + entropy));
   }
+  return sum;
+}
+
+/// How far the probabilities of a row may be from a sum of 1. Float sums are within 1e-4; those of other weights are not.
+constexpr float kSumTolerance = 0.01F;
+
+/// The logits of the targets alone, over the temperature. shape: -> [T] f32
+at::Tensor target_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
+                         double softcap) {
+  const auto z = (hidden * weight.index_select(0, targets).to(at::kFloat)).sum(1);
+  return (softcap > 0.0 ? softcap * at::tanh(z / softcap) : z) / temperature;
 }
 
 class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                               double temperature, double softcap) {
+                               double temperature, double softcap, const TokenScores& known) {
+    at::Tensor log_probs, entropies, lse;
+    if (known.log_probs.defined()) {  // copies: what a function returns must be its own
+      std::tie(log_probs, entropies) = std::pair(known.log_probs.clone(), known.entropies.clone());
+      lse = target_logits(hidden, weight, targets, temperature, softcap) - log_probs;
+    } else {
+      std::tie(log_probs, entropies, lse) = measure(hidden, weight, targets, temperature, softcap);
+    }
+    ctx->save_for_backward({hidden, weight, targets, lse, entropies});
+    ctx->saved_data["temperature"] = temperature;
+    ctx->saved_data["softcap"] = softcap;
+    return {log_probs, entropies};
+  }
+
+  /// Log-probs, entropies and log-sum-exps.
+  static std::tuple<at::Tensor, at::Tensor, at::Tensor> measure(const at::Tensor& hidden, const at::Tensor& weight,
+                                                                const at::Tensor& targets, double temperature, double softcap) {
     const std::int64_t rows = hidden.size(0), vocabulary = weight.size(0);
     const auto full = weight.to(at::kFloat);
     const auto scale = static_cast<float>(1.0 / temperature);
@@ -99,10 +131,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
       }
       finish(sums, lp, lse.mutable_data_ptr<float>() + first, entropies.mutable_data_ptr<float>() + first);
     }
-    ctx->save_for_backward({hidden, weight, targets, lse, entropies});
-    ctx->saved_data["temperature"] = temperature;
-    ctx->saved_data["softcap"] = softcap;
-    return {log_probs, entropies};
+    return {log_probs, entropies, lse};
   }
 
   /// log_probs hold the targets' logits before, their log-probs after.
@@ -137,6 +166,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
       const float* g_ent = g_entropy.const_data_ptr<float>() + first;
       const float* row_lse = lse.const_data_ptr<float>() + first;
       const float* ent = entropies.const_data_ptr<float>() + first;
+      std::vector<float> sums(static_cast<std::size_t>(count));
       for (std::int64_t column = 0; column < vocabulary; column += kTileColumns) {
         const std::int64_t width = std::min(kTileColumns, vocabulary - column);
         const auto head = full.narrow(0, column, width);
@@ -150,7 +180,7 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
               cap_row(row, width, softcap);
               std::copy_n(row, width, capped.data());
             }
-            logit_gradient_row(row, width, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
+            sums[static_cast<std::size_t>(i)] += logit_gradient_row(row, width, scale, row_lse[i], ent[i], g_lp[i], g_ent[i]);
             if (const std::int64_t t = target[i] - column; t >= 0 && t < width) row[t] += scale * g_lp[i];
             if (softcap > 0.0F) uncap_gradient_row(row, capped.data(), width, softcap);
           }
@@ -158,9 +188,11 @@ class FusedTokenScores : public torch::autograd::Function<FusedTokenScores> {
         multiply(d_inputs, tile, head, column == 0 ? 0.0 : 1.0);
         if (d_weight.defined()) multiply(d_weight.narrow(0, column, width), tile.t(), inputs, 1.0);
       }
+      for (const float sum : sums)  // not so if hidden is not finite, which the step finds out by itself
+        GRPO_CHECK(!std::isfinite(sum) || std::abs(sum - 1.0F) < kSumTolerance, "the log-probs that were given are those of other weights");
     }
     d_weight = d_weight.defined() && !kept.defined() ? d_weight.to(weight.scalar_type()) : at::Tensor();
-    return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {d_hidden, d_weight, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -177,13 +209,21 @@ TokenScores token_scores_reference(const at::Tensor& hidden, const at::Tensor& w
 
 TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature,
                          double softcap) {
+  return token_scores(hidden, weight, targets, temperature, softcap, {});
+}
+
+TokenScores token_scores(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, double temperature, double softcap,
+                         const TokenScores& known) {
   GRPO_CHECK(hidden.dim() == 2 && weight.dim() == 2, "hidden is [T,D], weight [V,D]");
   GRPO_CHECK_EQ(hidden.size(1), weight.size(1), "hidden and weight share the width");
   GRPO_CHECK_EQ(targets.numel(), hidden.size(0), "one target per hidden state");
   GRPO_CHECK(temperature > 0.0, "log-probs need a temperature above 0");
-  if (!hidden.device().is_cpu() || hidden.scalar_type() != at::kFloat || hidden.size(0) == 0)
+  if (!hidden.device().is_cpu() && hidden.size(0) > 0)
+    return token_scores_by_rows(hidden, weight, targets, temperature, softcap, rows_at_once(weight.size(0)));
+  if (hidden.scalar_type() != at::kFloat || hidden.size(0) == 0)
     return token_scores_reference(hidden, weight, targets, temperature, softcap);
-  auto out = FusedTokenScores::apply(hidden.contiguous(), weight, targets.contiguous(), temperature, softcap);
+  if (known.log_probs.defined()) GRPO_CHECK_EQ(known.log_probs.numel(), hidden.size(0), "one known log-prob per hidden state");
+  auto out = FusedTokenScores::apply(hidden.contiguous(), weight, targets.contiguous(), temperature, softcap, known);
   return {out[0], out[1]};
 }
 

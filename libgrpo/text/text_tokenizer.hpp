@@ -27,7 +27,7 @@ struct TokenizerSpec {
   std::vector<AddedToken> added;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  TokenDecoder decoder;
+  TextDecoder decoder;
 };
 
 class TextTokenizer final : public Tokenizer {
@@ -62,7 +62,7 @@ class TextTokenizer final : public Tokenizer {
   std::shared_ptr<const TokenTable> table_;  // of the model and the added tokens
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
-  TokenDecoder decoder_;
+  TextDecoder decoder_;
   AddedTokenFinder before_normalizing_;
   AddedTokenFinder after_normalizing_;
   std::vector<bool> special_;

@@ -105,47 +105,47 @@ void clean_up(std::string& text) {
 
 }  // namespace
 
-TokenDecoder::Step& TokenDecoder::add(Kind kind) {
+TextDecoder::Step& TextDecoder::add(Kind kind) {
   Step step{};
   step.kind = kind;
   steps_.push_back(std::move(step));
   return steps_.back();
 }
 
-void TokenDecoder::add_strip(std::string content, std::size_t start, std::size_t stop) {
+void TextDecoder::add_strip(std::string content, std::size_t start, std::size_t stop) {
   Step& step = add(Kind::strip);
   step.from = std::move(content);
   step.start = start;
   step.stop = stop;
 }
 
-void TokenDecoder::add_replace(SplitPattern pattern, std::string by) {
+void TextDecoder::add_replace(SplitPattern pattern, std::string by) {
   Step& step = add(Kind::replace);
   step.pattern.push_back(std::move(pattern));
   step.text = std::move(by);
 }
 
-void TokenDecoder::add_replace(std::string from, std::string by) {
+void TextDecoder::add_replace(std::string from, std::string by) {
   Step& step = add(Kind::replace_text);
   step.from = std::move(from);
   step.text = std::move(by);
 }
 
-void TokenDecoder::add_metaspace(std::string replacement, bool prepended) {
+void TextDecoder::add_metaspace(std::string replacement, bool prepended) {
   Step& step = add(Kind::metaspace);
   step.from = std::move(replacement);
   step.on = prepended;
 }
 
-void TokenDecoder::add_word_piece(std::string prefix, bool cleanup) {
+void TextDecoder::add_word_piece(std::string prefix, bool cleanup) {
   Step& step = add(Kind::word_piece);
   step.from = std::move(prefix);
   step.on = cleanup;
 }
 
-void TokenDecoder::add_bpe(std::string suffix) { add(Kind::bpe).from = std::move(suffix); }
+void TextDecoder::add_bpe(std::string suffix) { add(Kind::bpe).from = std::move(suffix); }
 
-void TokenDecoder::apply(const Step& step, std::vector<std::string>& tokens) {
+void TextDecoder::apply(const Step& step, std::vector<std::string>& tokens) {
   switch (step.kind) {
     case Kind::byte_level:
       for (std::string& token : tokens) token = byte_level_decode(token);
@@ -184,7 +184,7 @@ void TokenDecoder::apply(const Step& step, std::vector<std::string>& tokens) {
   }
 }
 
-std::string TokenDecoder::decode(std::vector<std::string> tokens) const {
+std::string TextDecoder::decode(std::vector<std::string> tokens) const {
   for (const Step& step : steps_) apply(step, tokens);
   std::string out;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -194,7 +194,7 @@ std::string TokenDecoder::decode(std::vector<std::string> tokens) const {
   return out;
 }
 
-std::string TokenDecoder::inner_text(const std::string& token) const {
+std::string TextDecoder::inner_text(const std::string& token) const {
   const bool bytes = std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return s.kind == Kind::byte_fallback; });
   if (bytes) {
     if (const auto byte = byte_of(token)) return {*byte};
@@ -205,7 +205,7 @@ std::string TokenDecoder::inner_text(const std::string& token) const {
   return both.starts_with(before) ? both.substr(before.size()) : both;
 }
 
-TokenFlow TokenDecoder::flow(std::string_view token) const {
+TokenFlow TextDecoder::flow(std::string_view token) const {
   if (is_byte_level()) return TokenFlow::bytes;
   bool fused = false;
   bool bytes = false;

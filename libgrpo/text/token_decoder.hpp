@@ -14,7 +14,7 @@
 namespace grpo {
 
 /// Immutable once filled. thread: all const members may be called from many threads at once.
-class TokenDecoder {
+class TextDecoder {
  public:
   void add_byte_level() { add(Kind::byte_level); }
   void add_byte_fallback() { add(Kind::byte_fallback); }

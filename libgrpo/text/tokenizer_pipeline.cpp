@@ -160,7 +160,7 @@ class PreTokenizerReader {
   bool raw_ = false;
 };
 
-void read_decoder(const json& node, int depth, TokenDecoder& decoder) {
+void read_decoder(const json& node, int depth, TextDecoder& decoder) {
   constexpr std::string_view kSection = "decoder";
   check_node(node, depth, kSection);
   const std::string& type = text(node, "type", kSection);

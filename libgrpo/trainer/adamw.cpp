@@ -20,8 +20,29 @@ std::uint64_t mixed(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+/// mixed() of int64 numbers, whose shifts bring in copies of the sign: they are cut off.
+at::Tensor mixed(at::Tensor x) {
+  const auto shifted = [&](std::int64_t by) { return at::bitwise_and(at::bitwise_right_shift(x, by), (std::int64_t{1} << (64 - by)) - 1); };
+  x = at::bitwise_xor(x, shifted(30)) * static_cast<std::int64_t>(0xBF58476D1CE4E5B9ULL);
+  x = at::bitwise_xor(x, shifted(27)) * static_cast<std::int64_t>(0x94D049BB133111EBULL);
+  return at::bitwise_xor(x, shifted(31));
+}
+
+/// round_at_random() by tensor operations, on any device, to the same bits.
+void round_by_tensors(const at::Tensor& to, const at::Tensor& from, std::uint64_t key) {
+  const std::int64_t count = from.numel();
+  const auto fours = at::arange((count + 3) / 4, to.options().dtype(at::kLong));
+  const auto bits = mixed(fours * static_cast<std::int64_t>(0x9E3779B97F4A7C15ULL) + static_cast<std::int64_t>(key));
+  std::vector<at::Tensor> quarters;
+  for (const std::int64_t by : {0, 16, 32, 48}) quarters.push_back(at::bitwise_and(at::bitwise_right_shift(bits, by), 0xFFFF));
+  const auto chances = at::stack(quarters, 1).view({-1}).narrow(0, 0, count).to(at::kInt);
+  const auto upper = at::bitwise_and(at::bitwise_right_shift(from.view({-1}).view(at::kInt) + chances, 16), 0xFFFF);
+  to.view({-1}).copy_(upper.to(at::kShort).view(at::kBFloat16));
+}
+
 /// to = from, each rounded to one of its two neighbours; the nearer is the likelier. shape: both [n] contiguous, from f32, to bf16
 void round_at_random(const at::Tensor& to, const at::Tensor& from, std::uint64_t key) {
+  if (!to.device().is_cpu()) return round_by_tensors(to, from, key);
   const auto* source = reinterpret_cast<const std::uint32_t*>(from.const_data_ptr<float>());
   auto* target = reinterpret_cast<std::uint16_t*>(to.mutable_data_ptr<at::BFloat16>());
   const std::int64_t count = from.numel();
@@ -50,12 +71,13 @@ void AdamW::allocate() {
 
 double AdamW::grad_norm() const {
   const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> norms;
+  for (const Parameter& p : parameters_)
+    if (p.tensor.grad().defined()) norms.push_back(at::linalg_vector_norm(p.tensor.grad(), 2.0).to(at::kDouble));
+  if (norms.empty()) return 0.0;
+  const auto all = at::stack(norms).to(at::kCPU);  // a device is waited for once
   double sum = 0.0;
-  for (const Parameter& p : parameters_) {
-    if (!p.tensor.grad().defined()) continue;
-    const double norm = at::linalg_vector_norm(p.tensor.grad(), 2.0).item<double>();
-    sum += norm * norm;
-  }
+  for (std::int64_t i = 0; i < all.numel(); ++i) sum += all.const_data_ptr<double>()[i] * all.const_data_ptr<double>()[i];
   return std::sqrt(sum);
 }
 
@@ -88,7 +110,7 @@ void AdamW::step(double learning_rate) {
       grads.push_back(p.tensor.grad().defined() ? p.tensor.grad().to(at::kFloat) : at::zeros_like(masters_[i]));
       averages.push_back(exp_avg_[i]);
       squares.push_back(exp_avg_sq_[i]);
-      counts.push_back(at::full({}, static_cast<double>(steps_), at::kFloat));
+      counts.push_back(at::full({}, static_cast<double>(steps_), masters_[i].options()));
     }
     if (values.empty()) continue;
     at::_fused_adamw_(values, grads, averages, squares, {}, counts, learning_rate, options_.beta1, options_.beta2,
@@ -102,8 +124,9 @@ void AdamW::update_narrow(std::size_t i, double learning_rate) {
   const Parameter& p = parameters_[i];
   const auto average = exp_avg_[i].to(at::kFloat), square = exp_avg_sq_[i].to(at::kFloat);
   const auto grad = p.tensor.grad().defined() ? p.tensor.grad().to(at::kFloat) : at::zeros_like(masters_[i]);
-  at::_fused_adamw_({masters_[i]}, {grad}, {average}, {square}, {}, {at::full({}, static_cast<double>(steps_), at::kFloat)}, learning_rate,
-                    options_.beta1, options_.beta2, p.decays ? options_.weight_decay : 0.0, options_.epsilon, /*amsgrad=*/false,
+  at::_fused_adamw_({masters_[i]}, {grad}, {average}, {square}, {}, {at::full({}, static_cast<double>(steps_), masters_[i].options())},
+                    learning_rate, options_.beta1, options_.beta2, p.decays ? options_.weight_decay : 0.0, options_.epsilon,
+                    /*amsgrad=*/false,
                     /*maximize=*/false);
   const std::uint64_t key = derive_seed(fnv1a(p.name), static_cast<std::uint64_t>(steps_));
   round_at_random(exp_avg_[i], average, mixed(key));

@@ -39,6 +39,7 @@ class AdamW {
   /// One update with the gradients at hand; a parameter without a gradient has one of zero, so momentum and decay go on. cost: memory-bound
   void step(double learning_rate);
   [[nodiscard]] std::int64_t steps() const { return steps_; }
+  [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
 
   /// Somebody goes on reading parameters and state beside the training thread: the next step() calls `wait` before it changes any.
   void wait_for_reader(std::function<void()> wait) { readers_.push_back(std::move(wait)); }

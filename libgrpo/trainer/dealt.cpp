@@ -169,11 +169,13 @@ TokenScores score_dealt(World& world, const Scorer& scorer, const Batch& batch, 
 Meters merge_meters(World& world, const Meters& mine) {
   Json sums = Json::object();
   for (const auto& [name, mean] : mine.sums()) sums[name] = {mean.sum, mean.weight};
-  const Bytes bytes = Json::to_cbor(sums);
+  const Bytes bytes = Json::to_cbor({{"sums", sums}, {"largest", mine.largest()}, {"smallest", mine.smallest()}});
   Meters merged;
   for (const std::string& rank : world.gather_bytes({bytes.begin(), bytes.end()})) {
     const Json theirs = Json::from_cbor(rank.begin(), rank.end());
-    for (const auto& [name, mean] : theirs.items()) merged.add(name, mean.at(0).get<double>(), mean.at(1).get<double>());
+    for (const auto& [name, mean] : theirs.at("sums").items()) merged.add(name, mean.at(0).get<double>(), mean.at(1).get<double>());
+    for (const auto& [name, value] : theirs.at("largest").items()) merged.add_largest(name, value.get<double>());
+    for (const auto& [name, value] : theirs.at("smallest").items()) merged.add_smallest(name, value.get<double>());
   }
   return merged;
 }

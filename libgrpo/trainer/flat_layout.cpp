@@ -32,7 +32,7 @@ std::vector<FlatBucket> flat_buckets(const std::vector<Parameter>& parameters, s
         !buckets.empty() && (by_layer ? layer_of(parameters[buckets.back().parameters.front()].name) == layer_of(parameters[i].name)
                                       : same_type && bytes < bucket_bytes && size < bucket_bytes);
     if (!fits) {
-      buckets.push_back({{}, {}, 0, 0, tensor.scalar_type()});
+      buckets.push_back({{}, {}, 0, 0, tensor.scalar_type(), tensor.device()});
       bytes = 0;
     }
     FlatBucket& bucket = buckets.back();

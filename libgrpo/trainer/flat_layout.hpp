@@ -7,6 +7,8 @@
 
 #include "libgrpo/policy/policy.hpp"
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,6 +26,9 @@ struct FlatBucket {
   std::vector<std::int64_t> offsets;  ///< where each of them begins
   std::int64_t numel = 0, share = 0;  ///< numel = share x ranks, what it was filled up with included
   at::ScalarType type = at::kFloat;
+  at::Device device = at::kCPU;  ///< of its parameters
+
+  [[nodiscard]] at::TensorOptions options() const { return at::TensorOptions(device).dtype(type); }
 };
 
 /// `bucket_bytes`: a bucket ends when it holds so many; a parameter of as many bytes has one of its own.

@@ -20,7 +20,11 @@ class GatheredSampler final : public Sampler {
     const auto model = weights_.whole();
     return InProcessSampler(*model, tokenizer_).generate(prompts, params);
   }
-  [[nodiscard]] bool exact_log_probs() const override { return true; }
+  /// As InProcessSampler.
+  [[nodiscard]] bool exact_log_probs() const override {
+    const FlatBucket& bucket = weights_.layout().front();
+    return bucket.device.is_cpu() || bucket.type == at::kFloat;
+  }
   void refresh(const Policy& /*policy*/, std::int64_t /*version*/) override {}
 
  private:

@@ -51,9 +51,9 @@ GradientSum::GradientSum(World& world, std::vector<Parameter> parameters, std::v
     order_.push_back(buckets_.size());
     for (const std::size_t i : of.parameters) bucket_of_[i] = buckets_.size();
     Bucket& bucket = buckets_.emplace_back();
-    if (stage_ > 0) bucket.share = at::zeros({of.share}, at::kFloat);
+    if (stage_ > 0) bucket.share = at::zeros({of.share}, of.options().dtype(at::kFloat));
     if (stage_ > 1) continue;
-    bucket.flat = at::zeros({of.numel}, at::TensorOptions(of.type));
+    bucket.flat = at::zeros({of.numel}, of.options());
     for (std::size_t k = 0; k < of.parameters.size(); ++k) {
       const at::Tensor& tensor = parameters_[of.parameters[k]].tensor;
       tensor.mutable_grad() = bucket.flat.narrow(0, of.offsets[k], tensor.numel()).view(tensor.sizes());
@@ -141,8 +141,8 @@ void GradientSum::start_next(bool early) {
   if (stage_ == 0) {
     bucket.pending = world_.start_sum(bucket.flat);
   } else {
-    if (sends && !bucket.flat.defined()) bucket.flat = at::zeros({layout_[b].numel}, at::TensorOptions(layout_[b].type));
-    const auto values = sends ? bucket.flat : at::empty({0}, at::TensorOptions(layout_[b].type));
+    if (sends && !bucket.flat.defined()) bucket.flat = at::zeros({layout_[b].numel}, layout_[b].options());
+    const auto values = sends ? bucket.flat : at::empty({0}, layout_[b].options());
     bucket.pending = world_.start_sum_shares(values, bucket.share, from);
   }
   ++overlap_.all;

@@ -19,7 +19,7 @@ struct Gathering {
   std::unique_ptr<Pending> pending = nullptr;
 
   Gathering(World& world, const std::vector<Parameter>& parameters, const FlatBucket& of)
-      : bucket(&of), whole(at::empty({of.numel}, at::TensorOptions(of.type))) {
+      : bucket(&of), whole(at::empty({of.numel}, of.options())) {
     const auto share = whole.narrow(0, world.rank() * of.share, of.share);
     for (const FlatPiece& piece : pieces_of(of, parameters, world.rank()))
       share.narrow(0, piece.at, piece.count).copy_(flat(parameters[piece.parameter].tensor, piece.first, piece.count));

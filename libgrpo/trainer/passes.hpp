@@ -30,9 +30,10 @@ class PassListener {
 
 /// This caller's share of a step that several callers (ranks) take together; by default all of it.
 struct PassShare {
-  std::vector<bool> active = {};     ///< [N], completions to pass; empty: Credit::active
-  bool leads = true;                 ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
-  PassListener* listener = nullptr;  ///< may be null
+  std::vector<bool> active = {};      ///< [N], completions to pass; empty: Credit::active
+  bool leads = true;                  ///< of all callers one: adds Credit::constant, and is the one weight of the meter "loss"
+  PassListener* listener = nullptr;   ///< may be null
+  std::int64_t* bad_token = nullptr;  ///< gets the first token whose log-prob is not finite, if there is one; may be null
 };
 
 /// Log-probs and entropies of all completions with active[i] (empty: all). shape: [T] f32 each, 0 where not active
@@ -44,11 +45,13 @@ struct Comparison {
   at::Tensor ref_log_probs;
   at::Tensor old_log_probs;      ///< undefined: the policy is the one that sampled
   at::Tensor sampler_log_probs;  ///< undefined: there is nothing to correct
+  TokenScores known = {};        ///< scores by the very weights that get the gradient, which are not computed again; undefined: none
 };
 
 /// Adds the gradient of the step's loss to the policy's parameters; completions that are not active cost nothing.
 /// Meters: "loss" (all parts and Credit::constant), "entropy" (of the tokens scored), and what the objective measures.
-/// `drift_from` [T] or undefined: also measures the mean |log_prob - drift_from| as sampling/sampling_logp_difference/mean.
+/// "loss" is NaN if any token's log-prob is not finite.
+/// `drift_from` [T] or undefined: also measures the mean |log_prob - drift_from| as sampling/sampling_logp_difference/mean, and the largest as .../max.
 Meters accumulate_gradient(const Policy& policy, const Objective& objective, const Batch& batch, const Credit& credit,
                            const Comparison& comparison, const PassOptions& options, const at::Tensor& drift_from = {},
                            const PassShare& share = {});

@@ -39,6 +39,7 @@ class StoppableSampler final : public Sampler {
   /// throws: StepStopped with the groups of this call that are finished; otherwise as the sampler it wraps
   [[nodiscard]] std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override;
   [[nodiscard]] bool exact_log_probs() const override { return inner_.exact_log_probs(); }
+  [[nodiscard]] std::map<std::string, double> counts() const override { return inner_.counts(); }
   void refresh(const Policy& policy, std::int64_t version) override { inner_.refresh(policy, version); }
 
  private:

@@ -30,6 +30,7 @@ constexpr Member kMembers[] = {&LayerWeights::input_norm,
 ShardedWeights::ShardedWeights(World& world, const CausalLm& model)
     : world_(world),
       config_(model.config()),
+      device_(model.device()),
       shapes_(Weights::allocate(config_, at::kMeta)),
       parameters_(CausalLm(config_, shapes_).parameters()),
       layout_(flat_buckets(parameters_, 0, world.size(), true)),
@@ -38,8 +39,9 @@ ShardedWeights::ShardedWeights(World& world, const CausalLm& model)
   const std::vector<Parameter> real = model.parameters();
   GRPO_CHECK(!model.lora() && real.size() == parameters_.size(), "all weights of the model are trained");
   GRPO_CHECK_EQ(static_cast<std::int64_t>(layout_.size()), layers_ + 1, "each layer has parameters, and something lies around them");
-  for (const FlatBucket& bucket : layout_) {
-    shares_.push_back(at::zeros({bucket.share}, at::TensorOptions(bucket.type)));
+  for (FlatBucket& bucket : layout_) {
+    bucket.device = device_;  // the parameters that it was made of are shapes alone
+    shares_.push_back(at::zeros({bucket.share}, bucket.options()));
     for (const FlatPiece& piece : pieces_of(bucket, parameters_, world_.rank()))
       shares_.back()
           .narrow(0, piece.at, piece.count)
@@ -141,7 +143,7 @@ void ShardedWeights::level_forward_passes() {
 
 std::unique_ptr<CausalLm> ShardedWeights::whole() {
   const at::NoGradGuard no_grad;
-  auto model = std::make_unique<CausalLm>(config_, Weights::allocate(config_));
+  auto model = std::make_unique<CausalLm>(config_, Weights::allocate(config_, device_));
   const std::vector<Parameter> real = model->parameters();
   for (std::size_t b = 0; b < layout_.size(); ++b) {
     const Ahead gathered = start(b);

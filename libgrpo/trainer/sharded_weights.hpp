@@ -20,7 +20,7 @@ namespace grpo {
 /// throws, all members that gather: as World
 class ShardedWeights final : public WeightSource {
  public:
-  /// Copies this rank's shares out of a model without adapters, which may go then.
+  /// Copies this rank's shares out of a model without adapters, which may go then. They lie where its weights do.
   ShardedWeights(World& world, const CausalLm& model);
 
   OuterWeights outer() override;
@@ -64,6 +64,7 @@ class ShardedWeights final : public WeightSource {
 
   World& world_;
   ModelConfig config_;
+  at::Device device_;
   Weights shapes_;
   std::vector<Parameter> parameters_;
   std::vector<FlatBucket> layout_;

@@ -6,12 +6,15 @@
 #include "libgrpo/tensor/precompiled.hpp"
 #include "libgrpo/trainer/dealt.hpp"
 #include "libgrpo/trainer/group_metrics.hpp"
+#include "libgrpo/trainer/out_of_memory.hpp"
 #include "libgrpo/trainer/preemption.hpp"
 #include "libgrpo/trainer/reward_failures.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <tuple>
+#include <utility>
 
 namespace grpo {
 
@@ -20,7 +23,7 @@ Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState
       parts_(parts),
       options_(std::move(options)),
       world_(parts.world == nullptr ? *solo_ : *parts.world),
-      state_(state),
+      state_(std::move(state)),
       rollouts_(world_, parts.prompts, parts.order, parts.sampler, parts.reward,
                 {parts.order.batch_size(), options_.seed, options_.sampling, options_.dynamic_sampling,
                  options_.dynamic_sampling_max_rounds, options_.max_reward_failures}),
@@ -30,6 +33,21 @@ Trainer::Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState
   GRPO_CHECK_EQ(parts_.order.batch_size() % static_cast<std::size_t>(options_.slices), 0U, "slices hold whole groups, as many each");
   if (!rollout_) state_.updates_done = 0;
   GRPO_CHECK(world_.size() == 1 || parts_.gradients != nullptr, "several ranks sum their gradients");
+  open_account();
+}
+
+/// Does `work`, which is passes over a batch, as a phase; where memory runs out, again with half the token budget. What is computed does
+/// not depend on the budget.
+template <class Work>
+auto Trainer::within_memory(const char* phase, Phases& phases, const Work& work) {
+  while (true) {
+    try {
+      return phases.time(phase, work);
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      halve_budget(phase, error);
+    }
+  }
 }
 
 StepReport Trainer::step() {
@@ -39,15 +57,15 @@ StepReport Trainer::step() {
 
   if (pending() == nullptr) next_rollout(phases);
   if (stop_ != nullptr && parts_.ahead == nullptr && any_rank(*stop_)) throw StepStopped();
+  count_prompts();
   const CreditInput input = credit_input(phases);
   const Credit credit = parts_.objective.credit(input);
-  parts_.optimizer.zero_grad();
   if (options_.noisy_passes) parts_.policy.set_noise(derive_seed(options_.seed, static_cast<std::uint64_t>(state_.step) + 1));
   Phases passes;
-  const Meters own = phases.time("train", [&] { return train(credit, passes); });
+  const Meters own = within_memory("train", phases, [&] { return train(credit, passes); });
   const Meters meters = parts_.gradients == nullptr ? own : phases.time("sum", [&] { return sum_ranks(own); });
   parts_.policy.set_noise(std::nullopt);
-  phases.time("optimizer", [&] { update(report); });
+  phases.time("optimizer", [&] { update(report, credit, meters.means().at("loss")); });
   if (parts_.ahead != nullptr) {
     refresh_sampler(phases);
     parts_.ahead->weights_changed(*refreshed_at_);
@@ -56,6 +74,7 @@ StepReport Trainer::step() {
   describe(report, credit, meters);
   parts_.objective.observe(report.metrics);
   ++state_.updates_done;
+  report.notes = std::exchange(notes_, {});
   report.phases = phases.seconds();
   report.phase_peaks = phases.peaks();
   report.passes = passes.seconds();
@@ -74,7 +93,7 @@ bool Trainer::run(const std::vector<Hook*>& hooks, const std::atomic<bool>& stop
   } catch (const StepStopped& stopped) {  // on all ranks alike; what is left of the step is in the checkpoint
     finished_groups_ = stopped.finished;
   } catch (const RewardsFailed&) {  // on all ranks alike: they know the same rewards
-    for (Hook* hook : hooks) hook->after_run(state_.step, /*stopped=*/true);
+    for (Hook* hook : hooks) hook->after_failure(state_.step);
     throw;
   }
   stop_ = nullptr;
@@ -95,12 +114,20 @@ void Trainer::keep_batches_ahead() {
 
 /// The gradient of this rank's parts, and their meters.
 Meters Trainer::train(const Credit& credit, Phases& passes) {
+  parts_.optimizer.zero_grad();
+  bad_token_ = -1;
   const Batch& batch = rollout_->batch;
-  const auto drift_from = state_.updates_done == 0 ? batch.sampler_log_probs() : at::Tensor();
   const PassOptions pass{options_.sampling.temperature, options_.token_budget, &passes};
   PassShare share;
   if (parts_.gradients != nullptr) share = {own_completions(world_, batch, credit.active), world_.leads(), parts_.gradients};
-  return accumulate_gradient(parts_.policy, parts_.objective, batch, credit, comparison(), pass, drift_from, share);
+  share.bad_token = &bad_token_;
+  Comparison compared = comparison();
+  if (!options_.noisy_passes) compared.known = known_scores();
+  const bool same_numbers = exact_sampler() && compared.known.log_probs.defined();
+  const auto drift_from = state_.updates_done == 0 && !same_numbers ? batch.sampler_log_probs() : at::Tensor();
+  Meters meters = accumulate_gradient(parts_.policy, parts_.objective, batch, credit, compared, pass, drift_from, share);
+  for (const auto& [name, count] : parts_.sampler.counts()) meters.add(name, count, world_.leads() ? 1.0 : 0.0);  // summed over ranks
+  return meters;
 }
 
 /// What is left of the sums behind the last backward pass.
@@ -145,14 +172,22 @@ Rollout Trainer::make_rollout(Phases& phases) {
 /// after the first update.
 void Trainer::next_rollout(Phases& phases) {
   refresh_sampler(phases);
-  rollout_.emplace(make_rollout(phases));
+  const std::uint64_t first = state_.prompts_drawn;
+  try {
+    rollout_.emplace(make_rollout(phases));
+  } catch (const Error& error) {
+    name_bad_weight(error);
+    throw;
+  }
+  state_.prompts.begin_batch(first, state_.prompts_drawn, rollout_->scored.groups.size());
   state_.updates_done = 0;
   state_.tokens_seen += count_tokens(rollout_->scored.groups);
   const Batch& batch = rollout_->batch;
   if (parts_.objective.needs_reference())
-    rollout_->ref_log_probs = phases.time("reference", [&] { return score_dealt(world_, *parts_.reference, batch, scoring()).log_probs; });
+    rollout_->ref_log_probs =
+        within_memory("reference", phases, [&] { return score_dealt(world_, *parts_.reference, batch, scoring()).log_probs; });
   if (!exact_sampler() && (updates_per_rollout() > 1 || parts_.objective.needs_old_log_probs()))
-    std::tie(rollout_->old_log_probs, rollout_->old_entropies) = phases.time("score", [&] {
+    std::tie(rollout_->old_log_probs, rollout_->old_entropies) = within_memory("score", phases, [&] {
       const TokenScores scores = score_policy({});
       return std::pair(scores.log_probs, scores.entropies);
     });
@@ -182,36 +217,38 @@ Comparison Trainer::comparison() const {
   return {rollout_->ref_log_probs, rollout_->old_log_probs, options_.correct_sampler ? batch.sampler_log_probs() : at::Tensor()};
 }
 
-CreditInput Trainer::credit_input(Phases& phases) const {
+/// Before its first update on a batch the policy is still the one that sampled it, and its scores may be there already.
+TokenScores Trainer::known_scores() const {
+  const Batch& batch = rollout_->batch;
+  const bool exact = exact_sampler();
+  const TokenScores scores{exact ? batch.sampler_log_probs() : rollout_->old_log_probs,
+                           exact ? batch.sampler_entropies() : rollout_->old_entropies};
+  const bool whole = state_.updates_done == 0 && scores.log_probs.defined() && scores.entropies.defined();
+  return whole ? scores : TokenScores();
+}
+
+CreditInput Trainer::credit_input(Phases& phases) {
   const Batch& batch = rollout_->batch;
   CreditInput input{rollout_->scored.rewards, batch, rollout_->ref_log_probs, comparison().old_log_probs};
   const auto [first, last] = groups_of_step();
   for (const std::int64_t group : batch.group_of())
     input.in_step.push_back(static_cast<std::size_t>(group) >= first && static_cast<std::size_t>(group) < last);
   if (!parts_.objective.needs_current_scores()) return input;
-  // Before its first update the policy is still the one that sampled, and its scores may be there already.
-  const bool exact = exact_sampler();
-  const auto& log_probs = exact ? batch.sampler_log_probs() : rollout_->old_log_probs;
-  const auto& entropies = exact ? batch.sampler_entropies() : rollout_->old_entropies;
-  if (state_.updates_done == 0 && log_probs.defined() && entropies.defined()) {
-    input.log_probs = log_probs;
-    input.entropies = entropies;
-    return input;
-  }
-  const TokenScores now = phases.time("score", [&] { return score_policy(input.in_step); });
+  TokenScores now = known_scores();
+  if (!now.log_probs.defined()) now = within_memory("score", phases, [&] { return score_policy(input.in_step); });
   input.log_probs = now.log_probs;
   input.entropies = now.entropies;
   return input;
 }
 
-void Trainer::update(StepReport& report) {
+void Trainer::update(StepReport& report, const Credit& credit, double loss) {
   const double own_norm = parts_.optimizer.grad_norm();
   const double norm = parts_.gradients != nullptr ? parts_.gradients->norm(own_norm) : own_norm;
   const double learning_rate = options_.learning_rate(state_.step);
   report.metrics["grad_norm"] = norm;
   report.metrics["learning_rate"] = learning_rate;
   report.step = ++state_.step;
-  if (std::isfinite(norm)) {
+  if (std::isfinite(norm) && std::isfinite(loss)) {
     if (options_.max_grad_norm > 0.0 && norm > options_.max_grad_norm) parts_.optimizer.scale_grads(options_.max_grad_norm / (norm + 1e-6));
     parts_.optimizer.step(learning_rate);
     if (parts_.gradients != nullptr) parts_.gradients->share_update();
@@ -219,11 +256,7 @@ void Trainer::update(StepReport& report) {
     state_.bad_steps = 0;
     return;
   }
-  report.skipped = true;
-  if (++state_.bad_steps >= options_.max_bad_steps)
-    throw Error(ErrorKind::numeric, "the gradient was not finite for " + std::to_string(state_.bad_steps) +
-                                        " steps in a row (max_bad_steps); lower --learning_rate, or start again from the last "
-                                        "checkpoint");
+  skip_update(report, credit);
 }
 
 /// What the step trained on, and what it measured.
@@ -258,6 +291,7 @@ void Trainer::describe(StepReport& report, const Credit& credit, const Meters& m
   }
   metrics["epoch"] = parts_.order.epoch(state_.prompts_drawn);
   metrics["skipped_steps"] = report.skipped ? 1.0 : 0.0;
+  metrics["bad_steps"] = static_cast<double>(state_.bad_steps);  // in a row
 }
 
 }  // namespace grpo

@@ -1,6 +1,7 @@
 /// The training loop. step() is the one place that knows the order of things; everything else is a part that it calls.
 #pragma once
 
+#include "libgrpo/base/error.hpp"
 #include "libgrpo/data/prompt_set.hpp"
 #include "libgrpo/objective/objective.hpp"
 #include "libgrpo/policy/policy.hpp"
@@ -10,12 +11,14 @@
 #include "libgrpo/trainer/gradient_sum.hpp"
 #include "libgrpo/trainer/passes.hpp"
 #include "libgrpo/trainer/phases.hpp"
+#include "libgrpo/trainer/prompt_account.hpp"
 #include "libgrpo/trainer/reference_sync.hpp"
 #include "libgrpo/trainer/rollouts.hpp"
 #include "libgrpo/trainer/rollouts_ahead.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <map>
 #include <optional>
@@ -63,6 +66,8 @@ struct TrainerOptions {
 struct StepReport {
   std::int64_t step = 0;                               ///< 1 after the first
   bool skipped = false;                                ///< the update was not finite and was not applied
+  std::string bad_number;                              ///< which number was not, if skipped (bad_numbers.hpp)
+  std::vector<std::string> notes;                      ///< what else went wrong and was mended
   std::map<std::string, double> metrics;               ///< TRL's names
   std::vector<std::pair<std::string, double>> phases;  ///< seconds
   std::vector<std::pair<std::string, double>> passes;  ///< seconds of what phase "train" consists of
@@ -83,6 +88,7 @@ struct TrainerState {
   std::int64_t bad_steps = 0;    ///< skipped in a row
   std::uint64_t prompts_drawn = 0;
   std::int64_t updates_done = 0;  ///< on the generation batch in use
+  PromptAccount prompts = {};
 };
 
 /// A generation batch in use. Between its first and its last update a checkpoint has to keep it.
@@ -103,16 +109,21 @@ class Hook {
   virtual void after_step(StepReport& report) = 0;
   /// `stopped`: a signal ended the run early; state must be saved.
   virtual void after_run(std::int64_t /*step*/, bool /*stopped*/) {}
+  /// Too many rewards failed: the run ends, and state must be saved.
+  virtual void after_failure(std::int64_t step) { after_run(step, /*stopped=*/true); }
 };
 
 class Trainer {
  public:
   /// `rollout`: the generation batch that a checkpoint kept, if it was taken between two updates of one.
-  /// throws: Error{contract} if the objective needs a reference and there is none, groups do not fill the slices, or several ranks have no
-  /// gradients
+  /// throws: Error{contract} if the objective needs a reference and there is none, groups do not fill the slices, several ranks have no
+  /// gradients, or state and its account of prompts disagree
   Trainer(const TrainerParts& parts, TrainerOptions options, TrainerState state = {}, std::optional<Rollout> rollout = {});
 
-  /// One optimizer update, on a fresh generation batch or on the next slice of the one in use. throws: Error{numeric} after max_bad_steps non-finite steps in a row
+  /// One optimizer update, on a fresh generation batch or on the next slice of the one in use. On one rank, passes that run out of memory
+  /// are done again with half the token budget, once in the trainer's life.
+  /// throws: Error{numeric} after max_bad_steps non-finite steps in a row; Error{backend} if memory runs out again; Error{contract} if a prompt
+  /// is lost or comes twice
   StepReport step();
   /// Steps until total_steps or until `stop` becomes true on any rank. That is looked at between steps and, in a step, before its update's
   /// passes; a sampler may look more often (preemption.hpp). Returns whether it ran to the end.
@@ -134,13 +145,22 @@ class Trainer {
   void keep_batches_ahead();
   [[nodiscard]] std::pair<std::size_t, std::size_t> groups_of_step() const;
   [[nodiscard]] Comparison comparison() const;
-  [[nodiscard]] CreditInput credit_input(Phases& phases) const;
+  [[nodiscard]] TokenScores known_scores() const;
+  [[nodiscard]] CreditInput credit_input(Phases& phases);
   [[nodiscard]] PassOptions scoring() const { return {options_.sampling.temperature, options_.scoring_budget}; }
   [[nodiscard]] TokenScores score_policy(const std::vector<bool>& active) const;
+  void open_account();
+  void count_prompts();
+  template <class Work>
+  auto within_memory(const char* phase, Phases& phases, const Work& work);
+  void halve_budget(const std::string& phase, const std::exception& error);
   [[nodiscard]] Meters train(const Credit& credit, Phases& passes);
   [[nodiscard]] Meters sum_ranks(const Meters& own);
   [[nodiscard]] bool any_rank(bool here);
-  void update(StepReport& report);
+  void update(StepReport& report, const Credit& credit, double loss);
+  void skip_update(StepReport& report, const Credit& credit);
+  [[nodiscard]] std::string bad_number(const Credit& credit);
+  void name_bad_weight(const Error& error) const;
   void describe(StepReport& report, const Credit& credit, const Meters& meters) const;
 
   std::unique_ptr<World> solo_;  // where parts_ have no world
@@ -152,6 +172,9 @@ class Trainer {
   std::optional<Rollout> rollout_;
   const std::atomic<bool>* stop_ = nullptr;  // while run() runs
   std::string finished_groups_;
+  std::vector<std::string> notes_;            // of the step at hand
+  bool halved_ = false;                       // the token budgets
+  std::int64_t bad_token_ = -1;               // of the step at hand, see PassShare
   std::optional<std::int64_t> refreshed_at_;  // step whose weights the sampler has; nothing: not yet told
 };
 

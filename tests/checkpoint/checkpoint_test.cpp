@@ -97,10 +97,30 @@ TEST_CASE("rotation keeps the newest by step, not by name") {
   const fs::path dir = scratch("rotate");
   const auto model = tiny_model();
   for (const int step : {2, 10, 9}) save_at(dir, step, *model);
-  rotate_checkpoints(dir, 2, Log());
+  rotate_checkpoints(dir, 10, 2, Log());
   CHECK_FALSE(fs::exists(dir / "checkpoint-2"));
   CHECK(fs::exists(dir / "checkpoint-9"));
   CHECK(fs::exists(dir / "checkpoint-10"));
+}
+
+TEST_CASE("checkpoints behind the step that was saved last are of a course that was left, and go first") {
+  const fs::path dir = scratch("left_course");
+  const auto model = tiny_model();
+  for (const int step : {2, 90, 100}) save_at(dir, step, *model);
+  rotate_checkpoints(dir, 2, 1, Log());
+  CHECK(fs::exists(dir / "checkpoint-2" / "manifest.json"));
+  CHECK_FALSE(fs::exists(dir / "checkpoint-90"));
+  CHECK_FALSE(fs::exists(dir / "checkpoint-100"));
+}
+
+TEST_CASE("what killed saves left behind goes when the next one begins") {
+  const fs::path dir = scratch("leftovers");
+  fs::create_directories(dir / ".checkpoint-7.partial");
+  write_file(dir / ".checkpoint-7.partial" / "model.safetensors", "half");
+  save_at(dir, 9, *tiny_model());
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(dir)) names.push_back(entry.path().filename().string());
+  CHECK(names == std::vector<std::string>{"checkpoint-9"});
 }
 
 TEST_CASE("a checkpoint of the same step is replaced whole") {
@@ -109,6 +129,8 @@ TEST_CASE("a checkpoint of the same step is replaced whole") {
   const auto second = tiny_model(2);
   save_at(dir, 3, *second);
   CHECK(at::equal(CausalLm::load(dir / "checkpoint-3")->weights().embed, second->weights().embed));
+  CHECK(checkpoint_damage(dir / "checkpoint-3").empty());
+  CHECK_FALSE(fs::exists(dir / ".checkpoint-3.partial"));
 }
 
 TEST_CASE("a folder that cannot be written is an error with path and reason, and nothing is left behind") {

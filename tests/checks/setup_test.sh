@@ -19,6 +19,11 @@ expect() {  # expect NAME TEXT: the last run's output has the text
   fi
 }
 
+expect_call() {  # expect_call NAME TEXT: some stub was called with the text
+  cp "$work/calls" "$work/out"
+  expect "$1" "$2"
+}
+
 stub() {  # stub NAME BODY
   printf '#!/bin/bash\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$work" "$2" >"$work/bin/$1"
   chmod +x "$work/bin/$1"
@@ -109,13 +114,29 @@ stub python3.11 'case "$*" in
   "- 3.10") exit 0 ;;
   --version) echo "Python 3.11.9" ;;
   "-m venv .venv") mkdir -p .venv/bin .venv/lib/python3.11/site-packages; cp "$0" .venv/bin/python ;;
-  *"--dry-run"*) report=${*##*--report }; echo "{\"requires_dist\": [\"nvidia-cublas; platform_system == linux\"]}" >"${report%% *}" ;;
+  *"--dry-run"*) words="$*"; report=${words##*--report }; echo "{\"requires_dist\": [\"nvidia-cublas; platform_system == linux\"]}" >"${report%% *}" ;;
 esac'
-if [[ $(uname -sm) == "Linux x86_64" && ! -d /usr/local/cuda && -z ${CUDA_HOME:-} ]] && ! command -v nvcc >/dev/null; then
+stub nvidia-smi 'exit 9'
+if [[ $(uname -sm) == "Linux x86_64" ]]; then
   setup
   expect "the CUDA wheel is refused before it is fetched" "CUDA build of torch"
   expect "and the way out is named" "PIP_EXTRA_INDEX_URL"
+  stub nvidia-smi 'echo "GPU 0: A100"'
+  setup
+  expect "with a GPU it is taken" "Python packages: torch=="
 fi
+
+fresh
+setup Torch_DIR="$work/torch"
+expect_call "a libtorch without CUDA" "-DGRPO_WITH_CUDA=OFF"
+fresh
+site=$work/site-packages
+mkdir -p "$site/torch/lib" "$site/torch/share/cmake/Torch" "$site/nvidia/nccl/include"
+: >"$site/torch/lib/libtorch_cuda.so"
+: >"$site/torch/share/cmake/Torch/TorchConfig.cmake"
+: >"$site/nvidia/nccl/include/nccl.h"
+setup Torch_DIR="$site/torch/share/cmake/Torch"
+expect_call "a libtorch with CUDA, and NCCL's headers beside it" "-DGRPO_WITH_CUDA=ON"
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

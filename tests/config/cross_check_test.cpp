@@ -311,6 +311,8 @@ TEST_CASE("addresses of generation servers, and when one is used", "[config]") {
   CHECK(complaint({on, "--vllm_url=localhost/generate"}).starts_with("vllm_url: "));
   CHECK(complaint({on, "--vllm_server_host=http://a"}).starts_with("vllm_server_host: "));
   CHECK(complaint({"--vllm_server_base_url=http://a"}).find("use_vllm is false") != std::string::npos);
+  CHECK(complaint({"--vllm_sync_method=memory"}).find("but none is named") != std::string::npos);
+  CHECK(complaint({on, "--vllm_mode=server", "--vllm_sync_method=adapters"}).find("use_peft is false") != std::string::npos);
   const auto uses = [](const Lines& words) { return load_words(words).recipe.server.uses_server(); };
   CHECK(uses({on, "--vllm_server_base_url=http://a"}));
   CHECK(uses({on, "--vllm_server_host=a"}));

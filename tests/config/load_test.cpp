@@ -76,7 +76,7 @@ quiet = 1
                      "recipe.toml:9: warmup_steps = 2000000000: must be <= 1000000000",
                      "recipe.toml:10: adam_epsilon = nan: must be a finite number > 0",
                      "recipe.toml:11: strange: unknown table; tables are [run] [data] [policy] [reference] [sampling] "
-                     "[server] [reward] [objective] [maxent] [optimizer] [dist] [checkpoint] [metrics]",
+                     "[server] [reward] [objective] [maxent] [optimizer] [dist] [checkpoint] [metrics] [hub]",
                      "recipe.toml:14: quiet = 1: expected true or false",
                      "command line: --epsilon=-1: must be > 0",
                      "command line: --max_steps=0: must be -1 or >= 1",

@@ -90,28 +90,13 @@ TEST_CASE("an early GRPO recipe", "[config]") {
   CHECK(recipe.objective.kl_ctl_step_size == 0.15);
   CHECK(recipe.objective.epsilon == 0.05);
   CHECK(recipe.maxent == MaxentOptions{});
-  CHECK(meaningless(loaded) == Lines{"attn_implementation",
-                                     "bf16",
-                                     "do_eval",
-                                     "gradient_checkpointing_kwargs",
-                                     "hub_model_id",
-                                     "hub_strategy",
-                                     "log_level",
-                                     "logging_first_step",
-                                     "logging_strategy",
-                                     "per_device_eval_batch_size",
-                                     "push_to_hub",
-                                     "vf_coef",
-                                     "advantage_normalization",
-                                     "horizon",
-                                     "reward_normalization",
-                                     "gamma",
-                                     "gae_lambda",
-                                     "log_grad_norm_after_clip",
-                                     "log_kl_per_token",
-                                     "reward_clip",
-                                     "advantage_clip",
-                                     "clip_range_vf"});
+  CHECK(meaningless(loaded) == Lines{"attn_implementation", "bf16", "do_eval", "gradient_checkpointing_kwargs", "log_level",
+                                     "logging_first_step", "logging_strategy", "per_device_eval_batch_size", "vf_coef",
+                                     "advantage_normalization", "horizon", "reward_normalization", "gamma", "gae_lambda",
+                                     "log_grad_norm_after_clip", "log_kl_per_token", "reward_clip", "advantage_clip", "clip_range_vf"});
+  CHECK(recipe.hub.push_to_hub);
+  CHECK(recipe.hub.hub_model_id == "nobody/instruct-1.5b-grpo");
+  CHECK(recipe.hub.hub_strategy == HubStrategy::every_save);
   CHECK(note_of(loaded, "gae_lambda") == "gae_lambda: has no meaning here, ignored (nothing reads it, upstream either)");
 }
 
@@ -234,8 +219,8 @@ TEST_CASE("keys of maxent-grpo that would change the training are not passed ove
                           "log_like_grpo: true",
                           "vllm_sync_weights: true",
                           "wandb_watch: gradients",
-                          "hub_private_repo: true",
-                          "push_to_hub_revision: true"}) {
+                          "hub_always_push: true",
+                          "push_to_hub_organization: null"}) {
     INFO(any);
     CHECK(judge(any).empty());
     CHECK(load_text("r.yaml", std::string(any) + "\n").notes.size() == 1);

@@ -22,6 +22,7 @@ const Values kOther = {
     {"max_steps", "100"},
     {"num_train_epochs", "0.1"},
     {"num_threads", "2"},
+    {"device", "\"cuda\""},
     {"quiet", "true"},
     {"dataset_prompt_column", "\"q\""},
     {"dataset_solution_column", "\"a\""},
@@ -87,6 +88,8 @@ const Values kOther = {
     {"vllm_max_completion_rounds", "2"},
     {"vllm_backfill_with_model", "false"},
     {"vllm_sync_interval_steps", "3"},
+    {"vllm_sync_method", "\"memory\""},
+    {"vllm_group_port", "51000"},
     {"vllm_sync_dir", "\"/dev/shm/w\""},
     {"async_generation", "true"},
     {"max_staleness_steps", "2"},
@@ -181,13 +184,17 @@ const Values kOther = {
     {"num_iterations", "2"},
     {"token_budget", "4096"},
     {"max_bad_steps", "3"},
+    {"ddp_backend", "\"gloo\""},
     {"ddp_timeout", "60"},
     {"ddp_bucket_cap_mb", "4"},
     {"zero_stage", "2"},
     {"save_strategy", "\"no\""},
     {"save_steps", "25"},
+    {"save_interval_minutes", "2.5"},
+    {"save_on_signal", "false"},
     {"save_total_limit", "2"},
     {"resume_from_checkpoint", "\"no\""},
+    {"ignore_data_skip", "true"},
     {"overwrite_output_dir", "true"},
     {"logging_steps", "10"},
     {"log_completions", "true"},
@@ -206,6 +213,13 @@ const Values kOther = {
     {"wandb_entity", "\"e\""},
     {"wandb_run_group", "\"g\""},
     {"wandb_tags", "[\"a\", \"b\"]"},
+    {"push_to_hub", "true"},
+    {"hub_model_id", "\"org/m\""},
+    {"hub_strategy", "\"all_checkpoints\""},
+    {"hub_model_revision", "\"v01.00\""},
+    {"hub_private_repo", "true"},
+    {"push_to_hub_revision", "true"},
+    {"overwrite_hub_revision", "true"},
 };
 
 // What some options of that table rule out, or a second value worth a look, with the options that give way.
@@ -355,7 +369,7 @@ TEST_CASE("names and aliases are unique, sections are in order", "[config]") {
     }
   }
   CHECK(sections(list) == std::vector<std::string>{"run", "data", "policy", "reference", "sampling", "server", "reward", "objective",
-                                                   "maxent", "optimizer", "dist", "checkpoint", "metrics"});
+                                                   "maxent", "optimizer", "dist", "checkpoint", "metrics", "hub"});
 }
 
 TEST_CASE("the defaults are within their ranges; a recipe filled in by code is checked", "[config]") {

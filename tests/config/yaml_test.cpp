@@ -118,7 +118,7 @@ TEST_CASE("keys without meaning here: one note each; keys that would change the 
 bf16: true
 gradient_checkpointing_kwargs:
   use_reentrant: false
-hub_model_id: x
+hub_always_push: true
 use_vllm: false
 report_to: none
 gen_best_of: 1
@@ -126,7 +126,7 @@ optim: adamw_torch_fused
 )");
   REQUIRE(loaded.notes.size() == 6);
   CHECK(loaded.notes[0].ends_with("r.yaml:1: attn_implementation: has no meaning here, ignored (attention is built in)"));
-  CHECK(loaded.notes[3].find("r.yaml:5: hub_model_id: has no meaning here, ignored") != std::string::npos);
+  CHECK(loaded.notes[3].find("r.yaml:5: hub_always_push: has no meaning here, ignored") != std::string::npos);
   CHECK(load_text("r.yaml", "report_to: []\n").notes.empty());
   CHECK(load_text("r.yaml", "report_to:\n- wandb\n").recipe.report.reports_to("wandb"));
   CHECK_FALSE(load_text("r.yaml", "report_to: tensorboard\n").recipe.report.reports_to("wandb"));

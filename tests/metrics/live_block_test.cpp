@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <regex>
 #include <sstream>
+#include <thread>
 
 using namespace grpo;
 
@@ -86,4 +87,21 @@ TEST_CASE("other text goes above the block, which is drawn again", "[metrics]") 
   const std::size_t warning = text.find("\033[6A\r\033[Jwarning: x\n");
   REQUIRE(warning != std::string::npos);
   CHECK(text.find("1/10", warning) != std::string::npos);
+}
+
+TEST_CASE("while a step is under way its phase is shown, with its seconds, and gone when the run has ended", "[metrics]") {
+  std::ostringstream out;
+  LiveBlock block(out, 10, false, [] { return 80; });
+  block.phase("sample");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  block.step(example(1));
+  block.phase("train");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  block.finish();
+  const std::string all = out.str();
+  CHECK(all.starts_with("now      sample 1s"));
+  CHECK(all.find("now      train 1s") != std::string::npos);
+  const auto lines = last_block(all);
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[5].starts_with("memory"));
 }

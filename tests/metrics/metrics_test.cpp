@@ -31,6 +31,13 @@ fs::path scratch(const std::string& name) {
 
 TEST_CASE("meters merged from parts equal the meter of the whole") {
   Meters whole, a, b;
+  whole.add_largest("max", 5.0);
+  whole.add_smallest("min", -1.0);
+  a.add_largest("max", 2.0);
+  a.add_smallest("min", -1.0);
+  b.add_largest("max", 5.0);
+  b.add_largest("max", -7.0);
+  b.add_smallest("min", 3.0);
   whole.add("kl", 10.0, 4.0);
   a.add("kl", 7.0, 1.0);
   b.add("kl", 3.0, 3.0);

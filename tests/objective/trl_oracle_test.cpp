@@ -261,19 +261,25 @@ TEST_CASE("where TRL normalises each micro-batch by itself, the difference is re
   CHECK(types.count("bnpo") == 1);
 }
 
-TEST_CASE("TRL's KL of the same updates is ours") {
-  int compared = 0;
+TEST_CASE("TRL's KL and extremes of the same updates are ours") {
+  int compared = 0, extremes = 0;
   for (const Json& one : oracle()["cases"]) {
     if (one["gradient_accumulation_steps"] != 1 || differs_on_purpose(one) || one["options"].contains("mask_truncated_completions"))
       continue;
     const auto updates = run(one);
     for (std::size_t u = 0; u < updates.size(); ++u) {
       const Json& metrics = one["updates"][u]["metrics"];
-      if (!metrics.contains("kl")) continue;
       INFO(one["name"].get<std::string>() << ", update " << u);
+      for (const char* name : {"sampling/importance_sampling_ratio/min", "sampling/importance_sampling_ratio/max"}) {
+        if (!metrics.contains(name) || one["options"]["vllm_importance_sampling_mode"] != "token_truncate") continue;
+        CHECK(updates[u].metrics.at(name) == Approx(metrics[name].get<double>()).epsilon(1e-3));
+        ++extremes;
+      }
+      if (!metrics.contains("kl")) continue;
       CHECK(updates[u].metrics.at("kl") == Approx(metrics["kl"].get<double>()).epsilon(1e-3).margin(1e-5));
       ++compared;
     }
   }
   CHECK(compared > 50);
+  CHECK(extremes > 20);
 }

@@ -28,11 +28,9 @@ serve::HttpOptions any_port() {
 
 /// A server that begins with a model of its own, and loads what it is given.
 struct Serving {
-  serve::EngineLoop engine{grpo::testing::tiny_model(3), kTokenizer, {}};
-  serve::Service service{engine, {"tiny", &kTokenizer, nullptr, "", "", {}}, [](const fs::path& folder) -> std::shared_ptr<const CausalLm> {
-                           const ModelConfig config = read_model_config(folder);
-                           return std::make_shared<CausalLm>(config, load_weights(folder, config));
-                         }};
+  std::shared_ptr<const CausalLm> model = grpo::testing::tiny_model(3);
+  serve::EngineLoop engine{model, kTokenizer, {}};
+  serve::Service service{engine, {"tiny", &kTokenizer, nullptr, "", "", {}}, model, serve::weight_loaders(model->config())};
   serve::HttpServer http{service, any_port()};
   Serving() { http.start(); }
   [[nodiscard]] Address address() const { return {"127.0.0.1", static_cast<int>(http.port()), ""}; }

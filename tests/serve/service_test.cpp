@@ -2,9 +2,14 @@
 
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/sampler/in_process_sampler.hpp"
+#include "libgrpo/format/weight_checksum.hpp"
+#include "libgrpo/policy/tensor_file.hpp"
 #include "libgrpo/serve/answers.hpp"
 #include "tests/support/tiny_model.hpp"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -21,10 +26,14 @@ const ByteTokenizer kTokenizer;
 struct Server {
   std::shared_ptr<const CausalLm> model = tiny_model(6, 0.1);
   ChatTemplate chat{"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"};
-  EngineLoop engine{model, kTokenizer, {}};
-  Service service{engine,
-                  {"tiny", &kTokenizer, &chat, "", "", {}},
-                  [this](const std::filesystem::path&) -> std::shared_ptr<const CausalLm> { throw Error(ErrorKind::data, "damaged"); }};
+  EngineLoop engine;
+  Service service;
+  static WeightLoaders broken() {
+    return {[](const std::filesystem::path&) -> Loaded { throw Error(ErrorKind::data, "damaged"); }};
+  }
+  explicit Server(bool real_loaders = false)
+      : engine(model, kTokenizer, {}),
+        service(engine, {"tiny", &kTokenizer, &chat, "", "", {}}, model, real_loaders ? weight_loaders(model->config()) : broken()) {}
 
   HttpReply post(const std::string& path, const std::string& body) const {
     HttpRequest request;
@@ -251,9 +260,93 @@ TEST_CASE("weights that cannot be read leave the old ones in use") {
   CHECK(server.bad("/update_weights", "{\"path\": \"/\", \"version\": 3}", 400, "damaged") == "path");
   CHECK(server.bad("/collective_rpc", "{\"method\": \"reload_weights\"}", 400, "required") == "kwargs.weights_path");
   CHECK(server.engine.status().version == 0);
-  Service closed(const_cast<EngineLoop&>(server.engine), {"tiny", &kTokenizer, nullptr, "", "", {}}, {});
+  Service closed(const_cast<EngineLoop&>(server.engine), {"tiny", &kTokenizer, nullptr, "", "", {}}, server.model, {});
   HttpRequest request;
   request.method = "POST";
   request.path = "/update_weights";
   CHECK(closed.handle(request).status == 403);
+}
+
+namespace {
+
+/// Memory as a trainer shares it.
+struct Shared {
+  int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ~Shared() { close(fd); }
+  [[nodiscard]] std::string place() const { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd); }
+  void seal() const { REQUIRE(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0); }
+};
+
+NamedTensors tensors_of(const CausalLm& model) {
+  NamedTensors tensors;
+  for (const NamedSlice& slice : named_slices(model.weights(), model.config())) tensors.emplace_back(slice.name, slice.slice);
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("weights come from sealed memory, and from nothing else that calls itself so") {
+  const Server server(true);
+  const auto other = tiny_model(8, 0.1);
+  const Json ask = {{"prompt", "abc"}, {"seed", 1}, {"max_tokens", 6}, {"logprobs", 0}};
+  const auto log_probs = [&] { return server.good("/v1/completions", ask)["choices"][0]["logprobs"]["token_logprobs"]; };
+  const Json before = log_probs();
+
+  const auto refused = [&](const std::string& place, const std::string& words) {
+    CHECK(server.bad("/update_weights", Json{{"memory", place}}.dump(), 400, words) == "memory");
+    CHECK(log_probs() == before);
+  };
+  refused("/etc/passwd", "expected memory of a process");
+  refused("/proc/self/fd/0", "expected memory of a process");
+  refused("/proc/1/fd/1/../../../../etc/passwd", "expected memory of a process");
+  refused("/proc/999999999/fd/1", "cannot be opened");
+  const Shared open, garbage, part, whole;
+  write_tensors(open.place(), tensors_of(*other));
+  refused(open.place(), "sealed against changes");
+  REQUIRE(write(garbage.fd, "no weights", 10) == 10);
+  garbage.seal();
+  refused(garbage.place(), "the old weights stay in use");
+  auto fewer = tensors_of(*other);
+  fewer.pop_back();
+  write_tensors(part.place(), fewer);
+  part.seal();
+  refused(part.place(), "is missing");
+  CHECK(server.bad("/update_weights", Json{{"memory", open.place()}, {"path", "/tmp"}}.dump(), 400, "not from both") == "memory");
+
+  write_tensors(whole.place(), tensors_of(*other));
+  whole.seal();
+  const Json answer = server.good("/update_weights", {{"memory", whole.place()}, {"version", 5}});
+  CHECK(answer["weight_version"] == 5);
+  WeightChecksum sum;
+  for (const auto& [name, tensor] : tensors_of(*other)) {
+    const at::Tensor bytes = tensor.contiguous();
+    sum.add(name, {static_cast<const std::byte*>(bytes.const_data_ptr()), bytes.nbytes()});
+  }
+  CHECK(answer["checksum"] == sum.text());
+  CHECK(log_probs() != before);
+}
+
+TEST_CASE("adapters are put on the served weights, and taken off again") {
+  const Server server(true);
+  const auto folder = std::filesystem::temp_directory_path() / ("service_test_adapters_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  LoraOptions options;
+  options.target_modules = {"all-linear"};
+  Lora lora(options, server.model->config(), server.model->weights());
+  for (const Parameter& p : lora.parameters()) p.tensor.add_(0.05);
+  lora.write(folder);
+  const Json ask = {{"prompt", "abc"}, {"seed", 1}, {"max_tokens", 6}, {"logprobs", 0}};
+  const auto log_probs = [&] { return server.good("/v1/completions", ask)["choices"][0]["logprobs"]["token_logprobs"]; };
+  const Json before = log_probs();
+  const Json load = {{"lora_name", "mine"}, {"lora_path", folder.string()}, {"version", 3}};
+  CHECK(server.bad("/v1/load_lora_adapter", R"({"lora_name": "x", "lora_path": "/nowhere"})", 400, "no such folder") == "lora_path");
+  CHECK(server.bad("/v1/unload_lora_adapter", R"({"lora_name": "mine"})", 404, "no adapters of that name") == "lora_name");
+  CHECK(server.good("/v1/load_lora_adapter", load)["weight_version"] == 3);
+  const Json adapted = log_probs();
+  CHECK(adapted != before);
+  CHECK(server.good("/v1/load_lora_adapter", load)["weight_version"] == 3);  // again: on the model, not on the adapters
+  CHECK(log_probs() == adapted);
+  CHECK(server.good("/v1/unload_lora_adapter", {{"lora_name", "mine"}})["weight_version"] == 4);
+  CHECK(log_probs() == before);
+  std::filesystem::remove_all(folder);
 }

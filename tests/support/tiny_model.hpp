@@ -24,19 +24,18 @@ inline ModelConfig tiny_config() {
 }
 
 /// `scale` is the standard deviation of the weights: large ones make the model opinionated.
-inline std::unique_ptr<CausalLm> tiny_model(std::int64_t seed = 1, double scale = 0.3) {
+inline std::unique_ptr<CausalLm> tiny_model(std::int64_t seed = 1, double scale = 0.3, at::Device device = at::kCPU) {
   at::manual_seed(static_cast<std::uint64_t>(seed));
   const ModelConfig c = tiny_config();
-  Weights w = Weights::allocate(c);
-  auto model = std::make_unique<CausalLm>(c, w);
-  for (const Parameter& p : model->parameters()) {
+  const Weights w = Weights::allocate(c);
+  for (const Parameter& p : CausalLm(c, w).parameters()) {
     if (p.decays) {
       p.tensor.normal_(0.0, scale);
     } else {
       p.tensor.fill_(1.0);
     }
   }
-  return model;
+  return std::make_unique<CausalLm>(c, w.to(device));
 }
 
 /// Byte b is id b; 256 to 299 are special and print nothing.

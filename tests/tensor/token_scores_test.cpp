@@ -45,10 +45,43 @@ TEST_CASE("token scores do not depend on where tiles end, values and gradients")
       return at::stack({s.log_probs, s.entropies});
     };
   };
-  const auto fast = scores(token_scores), plain = scores(token_scores_reference);
+  const auto fused = [](const auto&... of) { return token_scores(of...); };
+  const auto fast = scores(fused);
+  const auto plain = scores(token_scores_reference);
   CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) < 1e-4);
   const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
   for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
+}
+
+TEST_CASE("token scores that are known have the gradient of those that are computed") {
+  at::manual_seed(4);
+  const double softcap = GENERATE(0.0, 5.0);
+  const std::int64_t rows = 1030, vocabulary = 4099;
+  const auto hidden = at::randn({rows, 16}), weight = at::randn({vocabulary, 16});
+  const auto targets = at::randint(0, vocabulary, {rows}, at::kLong);
+  const auto weights = at::randn({2, rows});
+  const TokenScores known = token_scores_reference(hidden, weight, targets, 0.8, softcap);
+  const auto fast = [&](const std::vector<at::Tensor>& x) {
+    const TokenScores s = token_scores(x[0], x[1], targets, 0.8, softcap, known);
+    return at::stack({s.log_probs, s.entropies});
+  };
+  const auto plain = [&](const std::vector<at::Tensor>& x) {
+    const TokenScores s = token_scores_reference(x[0], x[1], targets, 0.8, softcap);
+    return at::stack({s.log_probs, s.entropies});
+  };
+  CHECK(max_abs_difference(fast({hidden, weight}), plain({hidden, weight})) == 0.0);
+  const auto a = gradients(fast, {hidden, weight}, weights), b = gradients(plain, {hidden, weight}, weights);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(max_abs_difference(a[i], b[i]) < 1e-4 * b[i].abs().max().item<double>());
+}
+
+TEST_CASE("scores of other weights are found out in the backward pass") {
+  at::manual_seed(5);
+  const auto hidden = at::randn({6, 16}).requires_grad_(), weight = at::randn({300, 16});
+  const auto targets = at::randint(0, 300, {6}, at::kLong);
+  TokenScores known = token_scores_reference(hidden.detach(), weight, targets, 1.0);
+  known.log_probs[4] += 0.05;
+  const auto loss = token_scores(hidden, weight, targets, 1.0, 0.0, known).log_probs.sum();
+  CHECK_THROWS_WITH(loss.backward(), Catch::Contains("those of other weights"));
 }
 
 TEST_CASE("soft-capped token scores equal the reference, values and gradients") {

@@ -174,6 +174,9 @@ TEST_CASE("a sampler with other numbers is corrected, on one update and on sever
   // A token's ratio is e^0.3 or e^-0.3.
   CHECK(corrected[0].at("sampling/importance_sampling_ratio/mean") == Approx(std::cosh(0.3)).epsilon(0.1));
   CHECK(corrected[0].at("sampling/sampling_logp_difference/mean") == Approx(0.3).epsilon(1e-3));
+  CHECK(corrected[0].at("sampling/sampling_logp_difference/max") == Approx(0.3).epsilon(1e-3));
+  CHECK(corrected[0].at("sampling/importance_sampling_ratio/min") == Approx(std::exp(-0.3)).epsilon(1e-3));
+  CHECK(corrected[0].at("sampling/importance_sampling_ratio/max") == Approx(std::exp(0.3)).epsilon(1e-3));
   CHECK(corrected[0].at("grad_norm") != Approx(exact[0].at("grad_norm")).epsilon(1e-3));
   CHECK(run(true, true, 1, SamplerCorrection::token_truncate)[0].at("grad_norm") == Approx(corrected[0].at("grad_norm")).epsilon(1e-4));
 }

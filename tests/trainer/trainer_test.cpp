@@ -3,6 +3,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/objective/hybrid.hpp"
 #include "libgrpo/objective/listwise.hpp"
+#include "tests/support/tensors.hpp"
 #include "tests/trainer/world.hpp"
 
 #include <catch2/catch.hpp>
@@ -127,10 +128,40 @@ TEST_CASE("KL to the reference is zero at the start and grows with training") {
   CHECK(kl > 1e-3);
 }
 
-TEST_CASE("sampler and trainer agree on log-probs during training") {
-  TrainingFixture world;
-  Trainer trainer = world.trainer();
-  for (int i = 0; i < 3; ++i) CHECK(trainer.step().metrics.at("sampling/sampling_logp_difference/mean") < 1e-4);
+namespace {
+
+/// Draws as another one does, and makes no promise about its log-probs: the policy's own have to be computed.
+class Unsure final : public Sampler {
+ public:
+  explicit Unsure(Sampler& inner) : inner_(inner) {}
+  std::vector<Group> generate(const std::vector<Prompt>& prompts, const SamplingParams& params) override {
+    return inner_.generate(prompts, params);
+  }
+  void refresh(const Policy& policy, std::int64_t version) override { inner_.refresh(policy, version); }
+
+ private:
+  Sampler& inner_;
+};
+
+}  // namespace
+
+TEST_CASE("sampler and trainer agree on log-probs during training, so that they need not be computed twice") {
+  ObjectiveOptions o;
+  o.beta = 0.04;
+  o.entropy_coef = 0.01;
+  TrainingFixture sure(o), unsure(o);
+  Unsure sampler(unsure.sampler);
+  unsure.used_sampler = &sampler;
+  Trainer known = sure.trainer(), computed = unsure.trainer();
+  for (int i = 0; i < 3; ++i) {
+    const auto a = known.step().metrics, b = computed.step().metrics;
+    CHECK(b.at("sampling/sampling_logp_difference/mean") < 1e-4);
+    CHECK(b.at("sampling/sampling_logp_difference/mean") > 0.0);
+    CHECK(a.count("sampling/sampling_logp_difference/mean") == 0);
+    for (const char* name : {"loss", "kl", "entropy", "grad_norm"}) CHECK(a.at(name) == Approx(b.at(name)).epsilon(1e-3).margin(1e-5));
+  }
+  const auto a = sure.model->parameters(), b = unsure.model->parameters();
+  for (std::size_t i = 0; i < a.size(); ++i) CHECK(grpo::testing::max_abs_difference(a[i].tensor, b[i].tensor) < 2e-3);
 }
 
 TEST_CASE("hooks run in order after each step, and a stop flag ends the run early") {

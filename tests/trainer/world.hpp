@@ -29,7 +29,8 @@ class Questions final : public PromptSource {
 
 /// A whole trainer around a tiny model that is rewarded for ids below 100: about a third of them at first.
 struct TrainingFixture {
-  std::unique_ptr<CausalLm> model = tiny_model(7, 0.15), reference = tiny_model(7, 0.15);
+  at::Device device;
+  std::unique_ptr<CausalLm> model = tiny_model(7, 0.15, device), reference = tiny_model(7, 0.15, device);
   ByteTokenizer tokenizer;
   Questions source;
   PromptSet prompts{source, tokenizer, nullptr, PromptStyle()};
@@ -46,7 +47,7 @@ struct TrainingFixture {
   Sampler* used_sampler = &sampler;
   std::unique_ptr<ReferenceSync> sync;
 
-  explicit TrainingFixture(ObjectiveOptions o = {}) : objective(std::make_unique<Grpo>(o)) {
+  explicit TrainingFixture(ObjectiveOptions o = {}, at::Device where = at::kCPU) : device(where), objective(std::make_unique<Grpo>(o)) {
     model->require_grad();
     optimizer = std::make_unique<AdamW>(model->parameters(), AdamWOptions());
     set_reward([](const Prompt&, const Completion& c) {

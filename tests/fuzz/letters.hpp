@@ -1,0 +1,21 @@
+// A tokenizer of 26 letters, for targets that need some tokenizer.
+#pragma once
+
+#include "libgrpo/text/tokenizer_json.hpp"
+
+#include <memory>
+#include <string>
+
+namespace grpo::fuzz {
+
+inline std::unique_ptr<Tokenizer> letters() {
+  std::string vocabulary;
+  for (char c = 'a'; c <= 'z'; ++c)
+    vocabulary += (vocabulary.empty() ? "\"" : ", \"") + std::string(1, c) + "\": " + std::to_string(c - 'a');
+  const std::string json = R"({"added_tokens": [], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+      "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {)" +
+                           vocabulary + R"(}, "merges": []}})";
+  return tokenizer_from_json(json, "letters", {});
+}
+
+}  // namespace grpo::fuzz
