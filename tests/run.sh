@@ -20,8 +20,8 @@ bash cmake/setup.sh dev
 
 results=$PWD/build/dev/test_results.xml
 rm -f "$results"
-jobs=$(nproc 2>/dev/null || echo 2) # entries that use every core say so (PROCESSORS), and run alone
+cores=$(nproc 2>/dev/null || echo 2)
 code=0
-ctest --test-dir build/dev --parallel "$jobs" --output-on-failure "${selection[@]}" \
+ctest --test-dir build/dev --parallel $((2 * cores)) --output-on-failure "${selection[@]}" \
   --output-junit "$results" --test-output-size-passed 100000000 --test-output-size-failed 100000000 || code=$?
 python3 tests/support/count.py "$results" "$code"

@@ -67,7 +67,7 @@ class KillRanks(RankCase):
         self.run_ranks(out, RANKS, *words, "--max_steps", done + 2)
         self.assertEqual([line["step"] for line in self.metrics(out)], list(range(1, done + 3)))
 
-    def test_a_signal_while_sampling_stops_the_step_and_loses_nothing(self):
+    def test_signal_while_sampling_stops_the_step_and_loses_nothing(self):
         straight = self.dir / "undisturbed"
         longer = ("--max_steps", 20)
         self.run_ranks(straight, RANKS, *longer)

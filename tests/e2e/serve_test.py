@@ -180,7 +180,7 @@ class Answers(Case):
         self.assertEqual(self.server.post("/reset_prefix_cache/", {}), {"success": True})
         status, _, text = self.server.call("POST", "/init_communicator/", {"host": "0.0.0.0", "port": 51216, "world_size": 2, "client_device_uuid": "x"})
         self.assertEqual(status, 501)
-        self.assertIn("files alone", text)
+        self.assertIn("files or memory", text)
         self.assertEqual(self.server.call("POST", "/update_weights", {"path": str(self.model)})[0], 403)
 
 
@@ -300,7 +300,9 @@ class Weights(Case):
         version, old = self.ask()
         self.assertEqual(version, 0)
         other = self.other_model("other")
-        self.assertEqual(self.server.post("/update_weights", {"path": str(other), "version": 7}), {"weight_version": 7})
+        answer = self.server.post("/update_weights", {"path": str(other), "version": 7})
+        self.assertEqual(answer["weight_version"], 7)
+        self.assertRegex(answer["checksum"], "^[0-9a-f]{16}$")
         version, new = self.ask()
         self.assertEqual(version, 7)
         self.assertNotEqual(new, old)

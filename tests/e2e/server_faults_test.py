@@ -116,12 +116,17 @@ class Spoiler(Proxy):
 
     def __init__(self, server, faults):
         self.lock, self.count, self.left, self.done, self.down_until = threading.Lock(), 0, list(faults.items()), [], 0.0
+        self.damage_at = None  # the number of the call for new weights whose answer tells another checksum
         super().__init__(server)
 
     def respond(self, handler, method, data):
         if time.monotonic() < self.down_until:
             return handler.reply(500, b"down")
         status, body = handler.ask(method, data)
+        if handler.path == "/update_weights" and self.damage_at is not None:
+            self.damage_at -= 1
+            if self.damage_at == 0:
+                return handler.reply(status, json.dumps({**json.loads(body), "checksum": "0123456789abcdef"}).encode())
         probed = handler.path == "/v1/completions" and json.loads(data).get("n", 1) < 3
         fault = self.next_fault() if handler.path == "/v1/completions" and not probed else None
         return fault(handler, body) if fault else handler.reply(status, body)
@@ -162,6 +167,17 @@ class ServerFaults(ServedCase):
                             "--log_completions", "--max_steps", steps)
         self.assertEqual(proxy.done, list(FAULTS), "each was met")
         self.assert_as_without_a_server(out, steps)
+        self.assertGreaterEqual(self.metrics(out)[-1]["servers/retries"], len(FAULTS) - 1, "all but the choice too many")
+
+    def test_weights_that_arrive_damaged_are_given_again(self):
+        for method in ("files", "memory"):
+            with self.subTest(method):
+                out, proxy = self.dir / f"damaged_{method}", self.proxy(self.serve(), {})
+                proxy.damage_at = 3
+                _, err = self.train(out, *self.by(proxy), "--vllm_sync_method", method, "--log_completions", "--max_steps", STEPS)
+                self.assertIn('loaded weights of checksum "0123456789abcdef"', err)
+                self.assertIn("damaged on the way", err)
+                self.assert_as_without_a_server(out, STEPS)
 
     def test_500_for_a_while(self):
         out, proxy = self.dir / "down", self.proxy(self.serve(), {})
@@ -174,6 +190,7 @@ class ServerFaults(ServedCase):
         self.assertEqual(process.returncode, 0, err)
         self.assertGreater(time.monotonic(), proxy.down_until)
         self.assert_as_without_a_server(out, STEPS)
+        self.assertGreaterEqual(self.metrics(out)[-1]["servers/rests"], 1)
 
     def test_a_dead_servers_prompts_go_to_the_other(self):
         out, one, other = self.dir / "two", self.serve(), self.serve()
@@ -207,6 +224,7 @@ class ServerFaults(ServedCase):
                     self.assertEqual(process.returncode, 0, err)
                     self.assertIn("the engine in this process samples them", err)
                     self.assert_as_without_a_server(out, STEPS)
+                    self.assertGreater(self.metrics(out)[-1]["servers/backfilled_completions"], 0)
                 else:
                     self.assertEqual(process.returncode, 4, err)
                     self.assertRegex(err, "the server does not load them|the servers failed to give", "whatever it was asked for when it died")

@@ -5,6 +5,7 @@ The same run by the engine in the process and by a server, on one rank and on tw
 is none, takes no weights, or starts anew in the middle. Standard library only.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -33,7 +34,8 @@ class ServedTraining(ServedCase):
         ours, theirs = self.metrics(out), self.metrics(alone)
         for line, other in zip(ours, theirs, strict=True):
             self.assertAlmostEqual(line["entropy"], other["entropy"], places=5)
-            self.assertEqual({k: v for k, v in line.items() if k not in OWN}, {k: v for k, v in other.items() if k not in OWN})
+            same = lambda metrics: {k: v for k, v in metrics.items() if k not in OWN and not k.startswith("servers/")}
+            self.assertEqual(same(line), same(other))
         self.assertEqual((out / "model.safetensors").read_bytes(), (alone / "model.safetensors").read_bytes())
 
     def test_a_server_gives_the_run_of_the_engine_in_the_process(self):
@@ -45,6 +47,40 @@ class ServedTraining(ServedCase):
         self.assertEqual([line["sampling/weight_version"] for line in self.metrics(out)], list(range(STEPS)), "weights of every step")
         self.assertEqual(set(self.completions(out)[1]), set(range(STEPS)))
         self.assertFalse((out / "weights_for_servers").exists(), "nothing is left behind")
+        counts = {k: v for k, v in self.metrics(out)[-1].items() if k.startswith("servers/")}
+        self.assertEqual(counts, {"servers/retries": 0, "servers/backfilled_completions": 0, "servers/rests": 0, "servers/given_weights_again": 0})
+
+    def test_through_shared_memory_it_is_the_same_run(self):
+        out, server = self.dir / "memory", self.serve()
+        self.train(out, *self.by(server), "--vllm_sync_method", "memory", "--log_completions", "--max_steps", STEPS)
+        self.assert_same_run(out, self.alone())
+        self.assertEqual([line["sampling/weight_version"] for line in self.metrics(out)], list(range(STEPS)))
+        self.assertFalse((out / "weights_for_servers").exists())
+
+    def test_shared_memory_is_gone_after_a_kill(self):
+        out, server = self.dir / "killed", self.serve()
+        process = subprocess.Popen(self.command(out, *self.by(server), "--vllm_sync_method", "memory", "--max_steps", 500), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, cwd=ROOT)
+        self.addCleanup(process.kill)
+        self.until(lambda: self.steps(out) >= 2)
+        names = lambda pid: [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd") if os.path.exists(f"/proc/{pid}/fd/{n}")]
+        self.assertEqual(sum("memfd:grpo-weights" in name for name in names(process.pid)), 2, "the newest and the one before")
+        process.kill()
+        process.wait()
+        self.assertEqual(sum("memfd:grpo-weights" in name for name in names(server.process.pid)), 0, "the server keeps none open")
+
+    def test_adapters_alone_draw_the_very_bits(self):
+        lora = ("--use_peft", "true", "--lora_r", 4, "--lora_target_modules", "all-linear", "--lora_dropout", 0, "--log_completions", "--max_steps", 4)
+        here, there, sync = self.dir / "adapters_here", self.dir / "adapters_there", self.dir / "sync"
+        self.train(here, *lora)
+        server = self.serve()
+        self.train(there, *self.by(server), *lora, "--vllm_sync_method", "adapters", "--vllm_sync_dir", sync)
+        self.assertEqual(self.completions(there)[0], self.completions(here)[0], "texts, ids, log-probs, rewards, advantages: to the last bit")
+        self.assertEqual([line["sampling/weight_version"] for line in self.metrics(there)], list(range(4)))
+        self.assertEqual((there / "adapter_model.safetensors").read_bytes(), (here / "adapter_model.safetensors").read_bytes())
+        self.assertFalse(sync.exists(), "nothing is left behind")
+        _, err = self.train(self.dir / "none", *self.by(server), "--vllm_sync_method", "adapters", code=2)
+        self.assertIn("use_peft is false", err)
 
     def test_adapters_arrive_merged(self):
         lora = ("--use_peft", "true", "--lora_r", 4, "--lora_target_modules", "all-linear", "--lora_dropout", 0, "--log_completions", "--max_steps", 4)
@@ -82,10 +118,15 @@ class ServedTraining(ServedCase):
         self.assert_same_run(out, straight)
 
     def test_a_server_that_starts_anew_gets_the_newest_weights_first(self):
-        out, port = self.dir / "anew", free_port()
+        for method in ("files", "memory"):
+            with self.subTest(method):
+                self.start_anew(method)
+
+    def start_anew(self, method):
+        out, port = self.dir / f"anew_{method}", free_port()
         server = self.serve(port=port)
-        process = subprocess.Popen(self.command(out, *self.by(server), "--log_completions", "--max_steps", 40), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        process = subprocess.Popen(self.command(out, *self.by(server), "--log_completions", "--max_steps", 40, "--vllm_sync_method", method),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.addCleanup(process.kill)
         for step in (3, 10):
             self.until(lambda: self.steps(out) >= step)
@@ -93,8 +134,10 @@ class ServedTraining(ServedCase):
             server = self.serve(port=port)  # with the weights it was started with
         _, err = process.communicate(timeout=200)
         self.assertEqual(process.returncode, 0, err)
+        self.assertGreaterEqual(self.metrics(out)[-1]["servers/given_weights_again"], 2)
         straight = self.dir / "straight40"
-        self.train(straight, "--log_completions", "--max_steps", 40)
+        if not straight.exists():
+            self.train(straight, "--log_completions", "--max_steps", 40)
         self.assert_same_run(out, straight)
 
     def test_training_sh_starts_server_and_ranks(self):

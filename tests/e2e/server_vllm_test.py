@@ -79,8 +79,8 @@ class Vllm(ServedCase):
         self.assertEqual([line["sampling/weight_version"] for line in lines], list(range(5)))
         drifts = [line["sampling/sampling_logp_difference/mean"] for line in lines]
         self.assertLess(drifts[0], 1e-4, "vLLM and this engine agree on the weights both began with")
-        # Of changed weights a reload leaves a little behind (seen with vLLM 0.32 on a CPU; grpo_serve loads the same folder to the last bit).
-        self.assertLess(max(drifts), 1e-2, f"vLLM samples with the policy's weights at every step: {drifts}")
+        # Without the head under its own name in the folder (weight_folders.hpp) they grow to 0.0025.
+        self.assertLess(max(drifts), 1e-4, f"vLLM samples with the policy's weights at every step: {drifts}")
         self.assertGreater(max(line["grad_norm"] for line in lines), 0.0, "which do change")
         old = self.dir / "old"
         self.train(old, "--max_steps", 3, "--vllm_sync_interval_steps", 3)
