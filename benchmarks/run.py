@@ -22,6 +22,7 @@ import report
 import rows_parts
 import rows_sampling
 import rows_scaling
+import rows_server
 import rows_step
 from ours import Ours
 from peers import Peers
@@ -30,9 +31,9 @@ from result import Setting
 ROWS = {"step_beta": rows_step.step_beta, "step_no_beta": rows_step.step_no_beta, "step_system": rows_step.step_system,
         "quickstart": rows_step.quickstart, "decode": rows_sampling.decode, "peak": rows_sampling.peak, "vocabulary": rows_scaling.vocabulary,
         "scaling": rows_scaling.scaling, "threads": rows_scaling.threads, "parts": rows_parts.parts, "start": rows_parts.start,
-        "tokenizer": rows_parts.tokenizer, "load": rows_parts.load}
+        "tokenizer": rows_parts.tokenizer, "load": rows_parts.load, "server": rows_server.server_load_row}
 ONLY_FULL = {"quickstart": "takes TRL many minutes a seed; run with --full"}
-GPU = ("everything on a GPU", "there is no CUDA build yet (benchmarks/gpu.sh)")
+GPU = ("everything on a GPU", "no GPU was at hand; bash benchmarks/gpu.sh measures it")
 
 
 def arguments():
