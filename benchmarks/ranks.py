@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What each rank of a run needs, stage by stage: python3 benchmarks/ranks.py [--bin FOLDER] [--ranks 1,2,4] [--stages 0,1,2,3]
 
-Ranks are processes of this machine with one thread each, SmolLM2-135M in float32 on the built-in sums. Prints a Markdown table: peak
+Ranks are processes of this machine with one thread each, SmolLM2-135M in float32 on the built-in sums, with an entropy term so that every completion has a gradient. Prints a Markdown table: peak
 resident memory of the rank with most and of the others (getrusage, of the process), and medians over steps of what metrics.jsonl says
 of rank 0. docs/scaling.md has a copy. Standard library only.
 """
@@ -17,7 +17,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
-COMPLETIONS, STEPS = 16, 4
+COMPLETIONS, STEPS = 16, 3
 PHASES = ("sample", "train", "sum", "optimizer")
 
 
@@ -30,8 +30,8 @@ def free_port():
 def run(folder, ranks, stage, out):
     """(peak bytes of each rank, lines of metrics.jsonl)"""
     command = [folder / "grpo_train", "--model_name_or_path", MODEL, "--dataset_name", "sums", "--num_generations", "4", "--per_device_train_batch_size",
-               str(COMPLETIONS // ranks), "--min_completion_length", "64", "--max_completion_length", "64", "--max_steps", str(STEPS), "--save_strategy", "no",
-               "--html_report", "false", "--zero_stage", str(stage), "--output_dir", out]
+               str(COMPLETIONS // ranks), "--min_completion_length", "32", "--max_completion_length", "32", "--max_steps", str(STEPS), "--save_strategy", "no",
+               "--entropy_coef", "0.001", "--html_report", "false", "--zero_stage", str(stage), "--output_dir", out]
     around = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     with open(out.with_suffix(".log"), "w") as log:
         started = [subprocess.Popen(list(map(str, command)), env={**around, "RANK": str(rank)}, stdout=log, stderr=log, cwd=ROOT) for rank in range(ranks)]
