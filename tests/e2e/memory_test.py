@@ -56,7 +56,7 @@ class Memory(Case):
         self.assertLess(abs(float(phases["train"][0]) - measured), 0.002)
         inside = float(phases["forward"][0]) + float(phases["backward"][0])
         self.assertLessEqual(inside, measured + 0.002)
-        self.assertGreater(inside, 0.5 * measured)
+        self.assertGreater(inside, 0.5 * measured - 0.001)  # two figures of three digits behind the point
         self.assertRegex(stdout, r"GEMM peak +[1-9][\d.]* GFLOP/s")
 
     def test_the_quick_starts_model(self):
