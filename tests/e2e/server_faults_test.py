@@ -7,6 +7,7 @@ the run without a server: nothing lost, nothing trained on twice, nothing false 
 
 import http.client
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -110,6 +111,8 @@ FAULTS = {
     "a list": lambda handler, body: handler.reply(200, b"[1, 2]"),
 }
 
+DOWN = float(os.environ.get("GRPO_DOWN_SECONDS", "6"))  # how long a server answers 500 to everything
+
 
 class Spoiler(Proxy):
     """Spoils every third answer to a run's /v1/completions, once in each way; then none any more."""
@@ -185,8 +188,8 @@ class ServerFaults(ServedCase):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.addCleanup(process.kill)
         self.until(lambda: self.steps(out) >= 2)
-        proxy.down_until = time.monotonic() + 6
-        _, err = process.communicate(timeout=100)
+        proxy.down_until = time.monotonic() + DOWN
+        _, err = process.communicate(timeout=100 + 2 * DOWN)
         self.assertEqual(process.returncode, 0, err)
         self.assertGreater(time.monotonic(), proxy.down_until)
         self.assert_as_without_a_server(out, STEPS)
