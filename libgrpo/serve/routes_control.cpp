@@ -1,5 +1,6 @@
 #include "libgrpo/serve/api_error.hpp"
 #include "libgrpo/serve/body.inl"
+#include "libgrpo/serve/reply.inl"
 #include "libgrpo/serve/service.hpp"
 
 #include <fmt/format.h>
@@ -9,12 +10,6 @@ namespace grpo::serve {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-HttpReply reply_json(const Json& json) {
-  HttpReply reply;
-  reply.body = to_text(json);
-  return reply;
-}
 
 }  // namespace
 

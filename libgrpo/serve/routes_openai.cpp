@@ -3,6 +3,7 @@
 #include "libgrpo/serve/api_error.hpp"
 #include "libgrpo/serve/conversation.inl"
 #include "libgrpo/serve/generation_fields.inl"
+#include "libgrpo/serve/reply.inl"
 #include "libgrpo/serve/service.hpp"
 #include "libgrpo/tensor/precompiled.hpp"
 
@@ -271,9 +272,7 @@ HttpReply Service::models(const HttpRequest& /*request*/) const {
                       {"root", model_.name},
                       {"parent", nullptr},
                       {"max_model_len", engine_.config().context_length}};
-  HttpReply reply;
-  reply.body = to_text(Json{{"object", "list"}, {"data", Json::array({model})}});
-  return reply;
+  return reply_json({{"object", "list"}, {"data", Json::array({model})}});
 }
 
 HttpReply Service::completions(const HttpRequest& http) const {

@@ -2,6 +2,7 @@
 #include "libgrpo/base/error.hpp"
 #include "libgrpo/serve/api_error.hpp"
 #include "libgrpo/serve/body.inl"
+#include "libgrpo/serve/reply.inl"
 #include "libgrpo/serve/service.hpp"
 
 #include <filesystem>
@@ -12,12 +13,6 @@ namespace grpo::serve {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-HttpReply reply_json(const Json& json) {
-  HttpReply reply;
-  reply.body = to_text(json);
-  return reply;
-}
 
 void check_folder(const std::string& path, const char* field) {
   std::error_code ignored;

@@ -7,6 +7,7 @@
 #include "tests/device/under_test.hpp"
 #include "tests/support/fake_device.hpp"
 #include "tests/support/tensors.hpp"
+#include "tests/support/some_ids.hpp"
 #include "tests/support/tiny_model.hpp"
 
 #include <ATen/core/grad_mode.h>
@@ -17,14 +18,9 @@
 using namespace grpo;
 using grpo::testing::device_under_test;
 using grpo::testing::max_abs_difference;
+using grpo::testing::some_ids;
 
 namespace {
-
-std::vector<std::int32_t> some_ids(std::int64_t count, std::int64_t vocabulary, std::int64_t key) {
-  std::vector<std::int32_t> ids;
-  for (std::int64_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>((i * i * 31 + i * 17 + key * 101 + 5) % vocabulary));
-  return ids;
-}
 
 /// Two prompts that begin alike, three completions each.
 Batch some_batch(std::int64_t vocabulary) {

@@ -12,12 +12,7 @@ using namespace grpo::serve;
 
 FUZZ_TARGET(http_body) {
   static const auto kTokenizer = fuzz::letters();
-  static const ModelConfig kConfig = [] {
-    ModelConfig config;
-    config.vocab_size = 26;
-    config.context_length = 64;
-    return config;
-  }();
+  static const ModelConfig kConfig = fuzz::letters_config();
   static const ChatTemplate kChat("{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}");
   static const Model kModel{"m", kTokenizer.get(), &kChat, "<s>", "</s>", 1700000000};
   for (const char* field : {"prompt", "prompts", "messages"}) try {

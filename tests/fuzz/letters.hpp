@@ -1,6 +1,7 @@
-// A tokenizer of 26 letters, for targets that need some tokenizer.
+// A tokenizer of 26 letters, and the sizes of a model for it, for targets that need some.
 #pragma once
 
+#include "libgrpo/policy/model_config.hpp"
 #include "libgrpo/text/tokenizer_json.hpp"
 
 #include <memory>
@@ -16,6 +17,13 @@ inline std::unique_ptr<Tokenizer> letters() {
       "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {)" +
                            vocabulary + R"(}, "merges": []}})";
   return tokenizer_from_json(json, "letters", {});
+}
+
+inline ModelConfig letters_config() {
+  ModelConfig config;
+  config.vocab_size = 26;
+  config.context_length = 64;
+  return config;
 }
 
 }  // namespace grpo::fuzz

@@ -10,12 +10,7 @@ using namespace grpo::remote;
 
 FUZZ_TARGET(server_answers) {
   static const auto kTokenizer = fuzz::letters();
-  static const ModelConfig kConfig = [] {
-    ModelConfig config;
-    config.vocab_size = 26;
-    config.context_length = 64;
-    return config;
-  }();
+  static const ModelConfig kConfig = fuzz::letters_config();
   static const SamplingParams kParams = [] {
     SamplingParams params;
     params.num_generations = 2;

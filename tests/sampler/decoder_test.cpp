@@ -3,6 +3,7 @@
 
 #include "libgrpo/sampler/engine.hpp"
 #include "tests/support/tensors.hpp"
+#include "tests/support/some_ids.hpp"
 #include "tests/support/tiny_model.hpp"
 
 #include <ATen/ATen.h>
@@ -15,15 +16,10 @@
 #include <vector>
 
 using namespace grpo;
+using grpo::testing::some_ids;
 using grpo::testing::tiny_model;
 
 namespace {
-
-std::vector<std::int32_t> some_ids(std::int64_t count, std::int64_t vocabulary, std::int64_t key) {
-  std::vector<std::int32_t> ids;
-  for (std::int64_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>((i * i * 31 + i * 17 + key * 101 + 5) % vocabulary));
-  return ids;
-}
 
 at::Tensor copied(const float* logits, std::int64_t rows, std::int64_t vocabulary) {
   return at::from_blob(const_cast<float*>(logits), {rows, vocabulary}, at::kFloat).clone();
